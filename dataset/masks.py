@@ -1,0 +1,98 @@
+"""Label maps: the DAVIS palette, reading and writing indexed PNGs, overlays.
+
+A label map is `[H, W]` uint8: 0 is background, 1..254 are object numbers, 255 is void in ground truth.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from dataset.errors import DatasetError
+
+VOID = 255
+_COLOURED = 22   # the DAVIS palette colours this many entries; the rest are greys (i, i, i)
+
+
+def _davis_palette() -> np.ndarray:
+    """The palette of the DAVIS 2017 annotations, `[256, 3]` uint8.
+
+    The bits of an index, lowest first, are dealt to R, G, B from their highest bit down (the Pascal VOC rule).
+    """
+    palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    for index in range(_COLOURED):
+        palette[index] = [
+            sum(((index >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)
+        ]
+    return palette
+
+
+PALETTE = _davis_palette()
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode an image file, whatever its suffix says. Returns RGB `[H, W, 3]` uint8; raises DatasetError."""
+    return np.asarray(_open(path).convert("RGB"))
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Decode a label map: an indexed or 8-bit grey image. Returns `[H, W]` uint8; raises DatasetError."""
+    image = _open(path)
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode not in ("P", "L"):
+        raise DatasetError(
+            f"{path}: expected an indexed or 8-bit grey PNG whose pixel values are object numbers, "
+            f"found mode {image.mode}; save it as an indexed PNG"
+        )
+    return np.asarray(image)
+
+
+def read_label_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a label map, from the file's header."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, UnidentifiedImageError) as error:
+        raise DatasetError(f"{path}: expected a PNG label map, found none that opens ({error})") from None
+
+
+def write_labels(path: Path, labels: np.ndarray) -> None:
+    """Write `[H, W]` uint8 as an indexed PNG with the DAVIS palette; the file appears whole or not at all."""
+    image = Image.fromarray(labels.astype(np.uint8, copy=False), mode=None).convert("L")
+    image.putpalette(PALETTE.tobytes())
+    write_image(path, image)
+
+
+def write_image(path: Path, image: "Image.Image | np.ndarray", **options) -> None:
+    """Write a PIL image or an RGB array in the format of the path's suffix, atomically."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    partial = path.with_name(f".{path.name}.partial")
+    image.save(partial, format=Image.registered_extensions()[path.suffix.lower()], **options)
+    os.replace(partial, path)
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+    """Blend the palette's colours over objects and draw their outlines. All `[H, W, ...]` uint8."""
+    coloured = PALETTE[labels].astype(np.float32)
+    inside = (labels > 0)[..., None]
+    blended = np.where(inside, (1 - opacity) * image + opacity * coloured, image)
+    outline = np.zeros(labels.shape, bool)
+    outline[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    outline[:-1] |= labels[:-1] != labels[1:]
+    blended[outline] = 255
+    return blended.astype(np.uint8)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+        image.load()
+        return image
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: expected an image, found no such file") from None
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        raise DatasetError(f"{path}: expected a readable image, found a damaged or foreign file ({error}); "
+                           "restore it from the original archive") from None

@@ -1,0 +1,131 @@
+"""J (region similarity) and F (boundary accuracy) of two masks, and their statistics over a sequence.
+
+The numbers are those of the official DAVIS 2017 toolkit (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017).
+Masks are boolean `[H, W]`; void pixels, where given, count in neither mask.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+RECALL_THRESHOLD = 0.5
+TOLERANCE = 0.008   # of the image's diagonal
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean, recall (share of frames above 0.5) and decay (first quarter minus last) of per-frame scores."""
+
+    mean: float
+    recall: float
+    decay: float
+
+
+def region_similarity(truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None) -> float:
+    """J: intersection over union of two boolean `[H, W]` masks, in [0, 1]; 1 where both are empty.
+
+    Raises ValueError where the shapes differ.
+    """
+    truth, prediction = _without_void(truth, prediction, void)
+    union = np.count_nonzero(truth | prediction)
+    return np.count_nonzero(truth & prediction) / union if union else 1.0
+
+
+def boundary_accuracy(
+    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None, tolerance: float = TOLERANCE
+) -> float:
+    """F: harmonic mean of precision and recall of boundary pixels matched within a tolerance, in [0, 1].
+
+    `tolerance` is a fraction of the diagonal, rounded up to whole pixels; from 1 on it is a number of pixels.
+    1 where neither mask has a boundary. Raises ValueError where the shapes differ.
+
+    Only a window around both masks is looked at; the value is that of `boundary_accuracy_plain`.
+    """
+    truth, prediction = _without_void(truth, prediction, void)
+    window = _window(truth | prediction)
+    return _boundary_score(truth[window], prediction[window], _radius(truth.shape, tolerance))
+
+
+def boundary_accuracy_plain(
+    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None, tolerance: float = TOLERANCE
+) -> float:
+    """`boundary_accuracy` over the whole frame, as the definition reads: the oracle of the fast one."""
+    truth, prediction = _without_void(truth, prediction, void)
+    return _boundary_score(truth, prediction, _radius(truth.shape, tolerance))
+
+
+def statistics(values: Sequence[float]) -> Statistics:
+    """Statistics of the per-frame scores of one object, in frame order.
+
+    The quarters share their limits (frame q belongs to both of its neighbours), so that one, two or three
+    values have quarters as well and every statistic is finite. No value at all gives NaN three times: nothing
+    was measured, and any number would move the averages it enters.
+
+    The toolkit keeps the limits in eight bits, which wrap around past 256 frames; here they do not.
+    """
+    if len(values) == 0:
+        return Statistics(math.nan, math.nan, math.nan)
+    scores = np.asarray(values, dtype=np.float64)
+    limits = (np.round(np.linspace(1, len(scores), 5) + 1e-10) - 1).astype(int)
+    first, last = scores[limits[0]:limits[1] + 1], scores[limits[3]:limits[4] + 1]
+    return Statistics(
+        mean=float(scores.mean()),
+        recall=float((scores > RECALL_THRESHOLD).mean()),
+        decay=float(first.mean() - last.mean()),
+    )
+
+
+def _without_void(
+    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if truth.shape != prediction.shape:
+        raise ValueError(f"expected masks of one shape, found {truth.shape} and {prediction.shape}")
+    truth, prediction = truth.astype(bool, copy=False), prediction.astype(bool, copy=False)
+    return (truth, prediction) if void is None else (truth & ~void, prediction & ~void)
+
+
+def _window(mask: np.ndarray) -> tuple[slice, slice]:
+    """The mask's bounding box and one pixel around it, within the frame.
+
+    One pixel is enough: a boundary pixel is in the mask or just above or left of it, matches are counted at
+    boundary pixels only, and a background rim gives the window's edges the neighbours they have in the frame.
+    """
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
+
+
+def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: int) -> float:
+    truth_boundary, boundary = _boundary(truth), _boundary(prediction)
+    expected, found = np.count_nonzero(truth_boundary), np.count_nonzero(boundary)
+    if expected == 0 or found == 0:
+        return float(expected == found)
+    precision = np.count_nonzero(boundary & _dilate(truth_boundary, radius)) / found
+    recall = np.count_nonzero(truth_boundary & _dilate(boundary, radius)) / expected
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _boundary(mask: np.ndarray) -> np.ndarray:
+    """Pixels that differ from their right, lower or lower-right neighbour, as far as the frame has these."""
+    boundary = np.zeros_like(mask)
+    boundary[:, :-1] |= mask[:, :-1] ^ mask[:, 1:]
+    boundary[:-1] |= mask[:-1] ^ mask[1:]
+    boundary[:-1, :-1] |= mask[:-1, :-1] ^ mask[1:, 1:]
+    return boundary
+
+
+def _dilate(boundary: np.ndarray, radius: int) -> np.ndarray:
+    return cv2.dilate(boundary.view(np.uint8), _disk(radius)).view(bool)
+
+
+def _radius(shape: tuple[int, ...], tolerance: float) -> int:
+    return int(tolerance) if tolerance >= 1 else math.ceil(tolerance * math.hypot(*shape))
+
+
+@lru_cache
+def _disk(radius: int) -> np.ndarray:
+    offsets = np.arange(-radius, radius + 1) ** 2
+    return (offsets[:, None] + offsets <= radius ** 2).astype(np.uint8)

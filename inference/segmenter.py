@@ -1,0 +1,156 @@
+"""VideoSegmenter: one frame in, one mask out, for ever. Knows no file, no data set and no whole video."""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from inference.memory import Admission, MemoryBank
+from model.aggregation import aggregate
+from model.encoders import FrameFeatures
+from model.network import STCN, STRIDE, normalise
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class VideoSegmenter:
+    """Streams a video through the network and a memory bank.
+
+    Args:
+        network: in evaluation mode, on the device to compute on.
+        memory: a bank of `build_memory`; one bank serves one video at a time.
+        memory_every: a frame is stored when at least this many frames have passed since the last one stored.
+        precision: "fp32", "bf16" or "fp16" for the network (autocast); matching stays in fp32.
+    """
+
+    def __init__(
+        self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32"
+    ) -> None:
+        if memory_every < 1:
+            raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
+        self.network, self.memory, self.memory_every = network.eval(), memory, memory_every
+        self.dtype = PRECISIONS[precision]
+        self.device = next(network.parameters()).device
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the video, ready for another."""
+        self.memory.reset()
+        self.frame_index = 0                       # of the next frame
+        self.last_write: int | None = None         # frame index of the last memory frame
+        self._known: list[int] = []                # object numbers in order of appearance
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def objects(self) -> list[int]:
+        """The caller's object numbers seen so far, ascending: the order of `step`'s probabilities."""
+        return sorted(self._known)
+
+    @torch.inference_mode()
+    def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
+        """Segment the next frame.
+
+        Args:
+            frame: [H, W, 3] uint8 RGB, every frame of one size.
+            annotation: [H, W] integer label map, or None. Its objects' regions win over predictions; a known
+            object that it repeats is replaced. All zero is as good as none.
+        Returns [1 + objects, H, W] float32 probabilities on the network's device, background first, then
+        `self.objects`. Before the first annotation: background alone.
+        """
+        image, annotation = self._prepare(frame, annotation)
+        numbers = [] if annotation is None else _object_numbers(annotation)
+        if not self._known and not numbers:
+            self.frame_index += 1
+            return torch.ones(1, *self._size, device=self.device)
+        with self._precision():
+            features = self.network.encode_key(image)
+            probabilities = self._predict(features) if self._known else None
+            if numbers:
+                probabilities = self._annotate(probabilities, annotation, numbers)
+            self._memorise(image, features, probabilities[1:], annotated=bool(numbers))
+        self.frame_index += 1
+        ascending = [0] + [1 + self._known.index(number) for number in self.objects]
+        return _unpad(probabilities[ascending], self._size)
+
+    def labels(self, probabilities: Tensor) -> np.ndarray:
+        """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
+        numbers = torch.tensor([0, *self.objects], dtype=torch.uint8, device=probabilities.device)
+        return numbers[probabilities.argmax(0)].cpu().numpy()
+
+    def _prepare(self, frame: np.ndarray, annotation: np.ndarray | None) -> tuple[Tensor, Tensor | None]:
+        """Check, normalise and pad: ([1, 3, H', W'], [H', W'] int64 or None)."""
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            found = f"{frame.shape} {frame.dtype}"
+            raise ValueError(f"frame {self.frame_index}: expected [H, W, 3] uint8 RGB, found {found}")
+        size = frame.shape[:2]
+        if self._size not in (None, size):
+            raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
+        self._size = size
+        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device).permute(2, 0, 1)
+        image = pad(normalise(image), _padding(size))[None]
+        if annotation is None:
+            return image, None
+        if annotation.shape != size:
+            raise ValueError(f"frame {self.frame_index}: expected an annotation of {size}, found {annotation.shape}")
+        if annotation.min() < 0 or annotation.max() > 254:
+            raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {annotation.max()}")
+        return image, pad(torch.from_numpy(annotation.astype(np.int64)), _padding(size)).to(self.device)
+
+    def _predict(self, features: FrameFeatures) -> Tensor:
+        """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
+        with torch.autocast(self.device.type, enabled=False):
+            readout = self.memory.read(features.key[0])
+        logits = self.network.segment(readout.values[None], features)[0]
+        return aggregate(logits.float().sigmoid(), dim=0).softmax(0)
+
+    def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
+        """Put the annotated objects over the prediction and aggregate everyone again (METHOD: memory, 13)."""
+        self._known += [number for number in numbers if number not in self._known]
+        masks = torch.zeros(len(self._known), *annotation.shape, device=self.device)
+        if predicted is not None:
+            masks[: len(predicted) - 1] = predicted[1:]
+        masks[:, torch.isin(annotation, torch.tensor(numbers, device=self.device))] = 0
+        for number in numbers:
+            masks[self._known.index(number)] = (annotation == number).float()
+        return aggregate(masks, dim=0).softmax(0)
+
+    def _memorise(self, image: Tensor, features: FrameFeatures, masks: Tensor, annotated: bool) -> None:
+        """Write the frame to memory if the bank wants it. masks: [objects, H', W']."""
+        due = self.last_write is None or self.frame_index - self.last_write >= self.memory_every
+        admission = self.memory.admit(due, annotated)
+        if admission is Admission.SKIP:
+            return
+        values = self.network.encode_value(image, features.f16, masks[None])[0]
+        self.memory.write(features.key[0], values, self.frame_index, admission)
+        if admission is Admission.STORE:
+            self.last_write = self.frame_index
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+            yield
+
+
+def _object_numbers(annotation: Tensor) -> list[int]:
+    return [number for number in annotation.unique().tolist() if number > 0]
+
+
+def _padding(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(left, right, top, bottom) to multiples of STRIDE, split evenly, the smaller half on the left and top."""
+    bottom_top, right_left = (-side % STRIDE for side in size)
+    return right_left // 2, right_left - right_left // 2, bottom_top // 2, bottom_top - bottom_top // 2
+
+
+def _unpad(x: Tensor, size: tuple[int, int]) -> Tensor:
+    left, _, top, _ = _padding(size)
+    return x[..., top : top + size[0], left : left + size[1]]
+
+
+def resize_probabilities(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear: [1 + objects, h, w] -> [1 + objects, H, W], before the argmax of a frame that was shrunk."""
+    if tuple(probabilities.shape[1:]) == size:
+        return probabilities
+    return interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]

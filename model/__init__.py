@@ -1,0 +1,7 @@
+"""The network and how it learns."""
+
+from model.checkpoint import CheckpointError, load_network
+from model.config import ConfigError
+from model.network import STCN, NetworkConfig
+
+__all__ = ["STCN", "CheckpointError", "ConfigError", "NetworkConfig", "load_network"]

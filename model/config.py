@@ -1,0 +1,91 @@
+"""Typed options from YAML mappings: every key checked, the nearest valid one suggested.
+
+`from_mapping(SomeDataclass, mapping)` builds a dataclass, nested ones included. Types are those of the
+annotations; a value of another type is an error rather than a surprise at iteration 100,000.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+
+T = typing.TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key, what was expected and what was found."""
+
+
+def from_mapping(cls: type[T], mapping: object, where: str = "config") -> T:
+    """Build dataclass `cls` from `mapping`; `where` is the path shown in errors, such as `training.precision`."""
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"{where}: expected a mapping of {cls.__name__} options, found {mapping!r}")
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    for key in mapping:
+        if key not in known:
+            nearest = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean '{nearest[0]}'?" if nearest else f"valid keys: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+    missing = [
+        name for name, field in known.items()
+        if name not in mapping and field.default is field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: missing key '{missing[0]}'")
+    hints = typing.get_type_hints(cls)
+    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in mapping.items()})
+
+
+def to_mapping(options: object) -> dict:
+    """The plain-YAML form of a dataclass: tuples become lists."""
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return value
+    return plain(dataclasses.asdict(options))
+
+
+def assign(mapping: dict, assignment: str) -> None:
+    """Apply one command-line `key.sub=value` to a nested mapping in place; the value is read as YAML."""
+    import yaml
+
+    path, separator, text = assignment.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {assignment}: expected key.sub=value")
+    *parents, last = path.split(".")
+    for parent in parents:
+        mapping = mapping.setdefault(parent, {})
+        if not isinstance(mapping, dict):
+            raise ConfigError(f"--set {assignment}: '{parent}' is a value, not a section")
+    mapping[last] = yaml.safe_load(text)
+
+
+def _convert(expected: object, value: object, where: str) -> object:
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        expected = next(argument for argument in arguments if argument is not type(None))
+        return _convert(expected, value, where)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where}: expected one of {', '.join(map(str, arguments))}, found {value!r}")
+        return value
+    if dataclasses.is_dataclass(expected):
+        return value if isinstance(value, expected) else from_mapping(expected, value, where)
+    if origin in (list, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where}: expected a list, found {value!r}")
+        if origin is tuple and arguments[-1] is not Ellipsis and len(value) != len(arguments):
+            raise ConfigError(f"{where}: expected {len(arguments)} values, found {len(value)}")
+        return origin(_convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if expected is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)   # YAML reads 1e-5 (no dot) as a string
+        except ValueError:
+            pass
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: expected {expected.__name__}, found {value!r}")
+    return value

@@ -1,0 +1,37 @@
+"""Losses on the aggregated log-odds of one frame."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def hard_fraction(iteration: int, start: int, span: int, floor: float) -> float:
+    """Share of pixels that count: all until `start`, then linearly down to `floor` over `span` iterations."""
+    progress = min(max(iteration - start, 0) / span, 1.0)
+    return 1 - (1 - floor) * progress
+
+
+def bootstrapped_cross_entropy(logits: Tensor, labels: Tensor, fraction: float) -> Tensor:
+    """Mean cross-entropy of the hardest floor(fraction * H * W) pixels of one sample.
+
+    Args:
+        logits: [1 + objects, H, W]; labels: [H, W] int64; fraction: in (0, 1].
+    """
+    losses = cross_entropy(logits[None], labels[None], reduction="none").flatten()
+    if fraction >= 1:
+        return losses.mean()
+    return losses.topk(int(fraction * losses.numel()), sorted=False).values.mean()
+
+
+def dice_loss(masks: Tensor, targets: Tensor) -> Tensor:
+    """1 - soft Dice, mean over objects: [objects, H, W] probabilities and 0/1 targets."""
+    overlap = (masks * targets).sum((1, 2))
+    total = masks.sum((1, 2)) + targets.sum((1, 2))
+    return (1 - (2 * overlap + 1) / (total + 1)).mean()
+
+
+def intersection_over_union(masks: Tensor, targets: Tensor) -> Tensor:
+    """Mean IoU over objects of thresholded masks: [objects, H, W] probabilities and 0/1 targets."""
+    predicted, true = masks > 0.5, targets > 0.5
+    union = (predicted | true).sum((1, 2))
+    return torch.where(union > 0, (predicted & true).sum((1, 2)) / union.clamp(min=1), 1.0).mean()

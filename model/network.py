@@ -1,0 +1,71 @@
+"""STCN (Cheng et al. 2021) as the thesis uses it: one class for training and inference, sizes as options."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from model.blocks import NORMS
+from model.decoder import Decoder
+from model.encoders import FrameFeatures, KeyEncoder, ValueEncoder
+
+STRIDE = 16                                  # frames are padded to multiples of this
+IMAGE_MEAN = (0.485, 0.456, 0.406)           # ImageNet, RGB
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the network; the defaults are the thesis's and the published checkpoints'."""
+
+    key_backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet50"
+    value_backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    mask_channels: Literal[1, 2] = 2                # 1: own mask; 2: own mask and the sum of the others'
+    key_dim: int = 64                               # C_k
+    value_dim: int = 512                            # C_v, and the width of the thin f16
+    decoder_dims: tuple[int, int, int] = (512, 256, 256)   # at strides 16, 8, 4
+    cbam: bool = True
+    norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"   # in the ResNets
+    block_norm: Literal["none", "group"] = "none"   # in fuser and decoder; "group" trains from scratch
+
+
+class STCN(nn.Module):
+    """Key encoder, value encoder and decoder. The memory between them lives elsewhere.
+
+    Frames are RGB / 255, normalised by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
+    """
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        norm, block_norm = NORMS[config.norm], NORMS[config.block_norm]
+        self.key_encoder = KeyEncoder(config.key_backbone, config.key_dim, config.value_dim, norm)
+        f4_dim, f8_dim, f16_dim = self.key_encoder.trunk.widths
+        self.value_encoder = ValueEncoder(
+            config.value_backbone, config.mask_channels, f16_dim, config.value_dim, config.cbam, norm, block_norm
+        )
+        self.decoder = Decoder(config.value_dim, f8_dim, f4_dim, config.decoder_dims, block_norm)
+
+    def encode_key(self, frame: Tensor) -> FrameFeatures:
+        """[B, 3, H, W] -> key, thin f16, and the features the decoder and value encoder need."""
+        return self.key_encoder(frame)
+
+    def encode_value(self, frame: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
+        """Frame [B, 3, H, W], its f16, probabilities [B, objects, H, W] -> [B, objects, C_v, h, w]."""
+        return self.value_encoder(frame, f16, masks)
+
+    def segment(self, readout: Tensor, features: FrameFeatures) -> Tensor:
+        """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W]."""
+        return self.decoder(readout, features)
+
+    def load_imagenet(self) -> None:
+        """Start both encoders from torchvision's ImageNet weights (METHOD: training, 22)."""
+        self.key_encoder.trunk.load_imagenet(self.config.key_backbone)
+        self.value_encoder.trunk.load_imagenet(self.config.value_backbone)
+
+
+def normalise(frame: Tensor) -> Tensor:
+    """uint8 RGB [..., 3, H, W] -> float32, ImageNet statistics."""
+    mean, std = (torch.tensor(x, device=frame.device).view(3, 1, 1) for x in (IMAGE_MEAN, IMAGE_STD))
+    return (frame.float() / 255 - mean) / std

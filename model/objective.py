@@ -1,0 +1,123 @@
+"""The three-frame clip that training is about (METHOD: training, 15-16)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from model.aggregation import aggregate
+from model.encoders import FrameFeatures
+from model.losses import bootstrapped_cross_entropy, dice_loss, hard_fraction
+from model.matching import read, softmax_affinity
+from model.network import STCN, STRIDE
+from model.regularizers import Regularizer, drop_affinity, reallocate, support_entries
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What is minimised; the defaults are the thesis's."""
+
+    bootstrap_start: int = 20_000     # iterations with all pixels
+    bootstrap_span: int = 50_000      # iterations over which the share falls
+    bootstrap_floor: float = 0.15     # hardest share at the end
+    dice_weight: float = 0.0          # > 0 adds soft Dice: helps training from scratch
+    regularizer: Regularizer = "none"
+    dropout_keep: float = 0.5
+    reallocation_renormalise: bool = False
+
+
+@dataclass
+class _Memory:
+    """What a clip remembers: lists grow by one frame."""
+
+    keys: list[Tensor] = field(default_factory=list)      # [B, C_k, hw] each
+    values: list[Tensor] = field(default_factory=list)    # [B, objects, C_v, hw] each
+    masks: list[Tensor] = field(default_factory=list)     # [B, objects, H, W] each
+
+
+def clip_loss(
+    network: STCN, frames: Tensor, labels: Tensor, num_objects: Tensor, iteration: int,
+    config: ObjectiveConfig | None = None,
+) -> dict[str, Tensor | float]:
+    """Loss of clips of three frames.
+
+    Frame 0's mask is given; frame 1 is segmented from memory {0}; frame 2 from memory {0, 1 as predicted},
+    soft and not detached.
+
+    Args:
+        frames: [B, 3, 3, H, W] normalised; labels: [B, 3, H, W] int64, 0..objects; num_objects: [B];
+        iteration: places the bootstrapping schedule.
+    Returns "total" = "frame_1" + "frame_2", "hard_fraction", "cross_entropy" (over all pixels, detached) and
+    "masks" [B, 2, objects, H, W] probabilities.
+    """
+    config = config or ObjectiveConfig()
+    objects = int(num_objects.max())
+    present = torch.arange(objects, device=labels.device) < num_objects[:, None]            # [B, objects]
+    numbers = torch.arange(1, objects + 1, device=labels.device)
+    targets = labels[:, :, None] == numbers[:, None, None]                                  # [B, 3, objects, H, W]
+    features = _split_frames(network.encode_key(frames.flatten(0, 1)), frames.shape[0])
+    fraction = hard_fraction(
+        iteration, config.bootstrap_start, config.bootstrap_span, config.bootstrap_floor
+    )
+
+    memory, losses, plain, masks = _Memory(), [], [], []
+    mask = targets[:, 0].to(frames.dtype)
+    for index in (1, 2):
+        _memorise(network, memory, frames[:, index - 1], features[index - 1], mask)
+        logits = _segment(network, memory, features[index], present, config)
+        mask = logits.softmax(1)[:, 1:]
+        losses.append(_frame_loss(logits, mask, labels[:, index], targets[:, index], num_objects, fraction, config))
+        plain.append(_mean_cross_entropy(logits, labels[:, index], num_objects, 1.0).detach())
+        masks.append(mask)
+    return {
+        "total": losses[0] + losses[1], "frame_1": losses[0], "frame_2": losses[1], "hard_fraction": fraction,
+        "cross_entropy": plain[0] + plain[1], "masks": torch.stack(masks, 1),
+    }
+
+
+def _split_frames(features: FrameFeatures, batch: int) -> list[FrameFeatures]:
+    """Features of [B*3] frames -> one FrameFeatures of [B] per frame of the clip."""
+    split = {name: tensor.unflatten(0, (batch, -1)).unbind(1) for name, tensor in vars(features).items()}
+    return [FrameFeatures(**dict(zip(split, tensors, strict=True))) for tensors in zip(*split.values(), strict=True)]
+
+
+def _memorise(network: STCN, memory: _Memory, frame: Tensor, features: FrameFeatures, mask: Tensor) -> None:
+    memory.keys.append(features.key.flatten(2))
+    memory.values.append(network.encode_value(frame, features.f16, mask).flatten(3))
+    memory.masks.append(mask)
+
+
+def _segment(
+    network: STCN, memory: _Memory, query: FrameFeatures, present: Tensor, config: ObjectiveConfig
+) -> Tensor:
+    """Read the clip's memory for `query` and decode -> log-odds [B, 1 + objects, H, W]."""
+    keys, values = torch.cat(memory.keys, 2), torch.cat(memory.values, 3)
+    with torch.autocast(keys.device.type, enabled=False):       # squared distances need their digits
+        affinity = softmax_affinity(keys.float(), query.key.flatten(2).float())
+    if config.regularizer == "dropout":
+        affinity = drop_affinity(affinity, config.dropout_keep)
+    elif config.regularizer == "reallocation":
+        support = torch.cat([support_entries(mask, STRIDE) for mask in memory.masks], 2)
+        affinity = reallocate(affinity, support, config.reallocation_renormalise)
+    readout = read(values, affinity.to(values.dtype)).unflatten(3, query.key.shape[2:])
+    probabilities = network.segment(readout, query).float().sigmoid()
+    return aggregate(probabilities * present[:, :, None, None])
+
+
+def _frame_loss(
+    logits: Tensor, mask: Tensor, labels: Tensor, targets: Tensor, num_objects: Tensor, fraction: float,
+    config: ObjectiveConfig,
+) -> Tensor:
+    loss = _mean_cross_entropy(logits, labels, num_objects, fraction)
+    if config.dice_weight > 0:
+        dice = [dice_loss(mask[i, :n], targets[i, :n]) for i, n in enumerate(num_objects.tolist())]
+        loss = loss + config.dice_weight * torch.stack(dice).mean()
+    return loss
+
+
+def _mean_cross_entropy(logits: Tensor, labels: Tensor, num_objects: Tensor, fraction: float) -> Tensor:
+    """Mean over samples; each sample sees background and its own objects only."""
+    return torch.stack([
+        bootstrapped_cross_entropy(logits[i, : n + 1], labels[i], fraction)
+        for i, n in enumerate(num_objects.tolist())
+    ]).mean()

@@ -1,0 +1,61 @@
+"""Shared fixtures: the reference material (skipped where it is missing) and a tiny network."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import STCN, NetworkConfig
+from model.checkpoint import from_published, load_state
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+TINY = NetworkConfig(
+    key_backbone="resnet18", key_dim=16, value_dim=32, decoder_dims=(32, 16, 16), norm="group", block_norm="group"
+)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of golden outputs and real frames that lies beside a developer's checkout."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("the reference material ../shared is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def seeded_state(shared):
+    """layout -> published state dictionary drawn by the reference material's generator."""
+    sys.path.insert(0, str(shared / "golden"))
+    from seeded_weights import seeded_state_dict
+
+    return seeded_state_dict
+
+
+@pytest.fixture(scope="session")
+def seeded_network(seeded_state):
+    """layout ("multi" or "single") -> the thesis's network with the golden weights, made once a session."""
+    networks: dict[str, STCN] = {}
+
+    def make(layout: str) -> STCN:
+        if layout not in networks:
+            config, state = from_published(seeded_state(layout))
+            networks[layout] = STCN(config)
+            load_state(networks[layout], state, layout)
+        return networks[layout].eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_network() -> STCN:
+    """A small network with seeded random weights: quick, and good enough for everything but quality."""
+    torch.manual_seed(0)
+    return STCN(TINY).eval()
+
+
+def relative_error(value: torch.Tensor, expected) -> float:
+    """max|a - b| / max|b|, the golden tolerance's measure."""
+    expected = torch.as_tensor(expected).float()
+    assert value.shape == expected.shape
+    return ((value.float() - expected).abs().max() / expected.abs().max()).item()
