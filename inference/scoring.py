@@ -7,13 +7,11 @@ first and the last frame are left out, and an average over sequences is one over
 import csv
 import io
 import math
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -22,7 +20,6 @@ from dataset.masks import VOID, read_labels
 from inference.metrics import Statistics, boundary_accuracy, region_similarity, statistics
 
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
-_FEW_FRAMES = 500   # scored in this process: starting others would take longer
 
 
 @dataclass(frozen=True)
@@ -49,25 +46,17 @@ def score_results(
     ground_truths: dict[str, dict[str, Path]],
     results: Path,
     binary: bool,
-    processes: int | None = None,
+    workers: int | None = None,
     progress: bool = True,
 ) -> list[SequenceScores]:
     """`score_sequence` for every sequence of `ground_truths` (name -> frame name -> label map) against the
-    folder of that name in `results`, over as many processes as there are cores.
+    folder of that name in `results`, over `workers` threads (default: as many as there are cores).
 
     Raises DatasetError for the first sequence, in order, that cannot be scored.
     """
     jobs = [(truth, Path(results) / name, binary) for name, truth in ground_truths.items()]
     bar = {"total": len(jobs), "desc": "scoring", "unit": "sequence", "disable": None if progress else True}
-    if processes is None:
-        few = sum(map(len, ground_truths.values())) <= _FEW_FRAMES
-        processes = 1 if few else os.cpu_count() or 1
-    processes = min(processes, len(jobs))
-    if processes <= 1:
-        return [score_sequence(*job) for job in tqdm(jobs, **bar)]
-    # The caller may hold threads and a GPU, which do not survive a fork.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:      # decoding and OpenCV release the GIL
         return list(tqdm(pool.map(score_sequence, *zip(*jobs, strict=True)), **bar))
 
 

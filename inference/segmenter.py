@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 from inference.memory import Admission, MemoryBank
 from model.aggregation import aggregate
@@ -147,10 +147,3 @@ def _padding(size: tuple[int, int]) -> tuple[int, int, int, int]:
 def _unpad(x: Tensor, size: tuple[int, int]) -> Tensor:
     left, _, top, _ = _padding(size)
     return x[..., top : top + size[0], left : left + size[1]]
-
-
-def resize_probabilities(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear: [1 + objects, h, w] -> [1 + objects, H, W], before the argmax of a frame that was shrunk."""
-    if tuple(probabilities.shape[1:]) == size:
-        return probabilities
-    return interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]

@@ -1,0 +1,157 @@
+"""Sequence-consistent augmentation: one warp and one colour matrix per frame, image and mask together.
+
+Every geometric step (flip, scale, affine, resize, crop) is a 3x3 matrix; their product is applied in a single
+resampling. Every colour step (brightness, contrast, saturation, hue, grey) is affine in RGB; their product is
+a single 3x4 matrix. Ranges: METHOD, training, 20.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+FILL = (124, 116, 104)                                     # ImageNet mean, RGB: what warped-in borders show
+_LUMA = np.array([0.299, 0.587, 0.114])
+_GREY_PROBABILITY = 0.05
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Half-ranges of colour changes: factors in 1 ± x; hue in ± x turns."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+
+
+STATIC_IMAGE, STATIC_FRAME = Jitter(0.1, 0.05, 0.05, 0.05), Jitter(0.1, 0.05, 0.05, 0.0)
+VIDEO_CLIP, VIDEO_FRAME = Jitter(0.1, 0.03, 0.03, 0.0), Jitter(0.01, 0.01, 0.01, 0.0)
+
+
+def static_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Warps of `frames` copies of one image of `size` (height, width) to crop x crop.
+
+    Per image: scale 0.8-1.5, flip. Per copy: 20 degrees, scale 0.9-1.1, shear 10 degrees, shorter side to
+    `crop`, random crop.
+    """
+    height, width = size
+    common = _about_centre(_scale(rng.uniform(0.8, 1.5)) @ _flip(rng), size)
+    resize = crop / min(height, width)
+    warps = []
+    for _ in range(frames):
+        affine = _about_centre(_affine(rng, degrees=20, shear=10, scale=(0.9, 1.1)), size)
+        left = rng.uniform(0, width * resize - crop)
+        top = rng.uniform(0, height * resize - crop)
+        warps.append(_translate(-left, -top) @ _scale(resize) @ affine @ common)
+    return warps
+
+
+def video_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Warps of the frames of one clip of `size` (height, width) to crop x crop.
+
+    Per clip: flip, resized crop of 0.36-1 of the area. Per frame: 15 degrees, shear 10 degrees.
+    """
+    height, width = size
+    box_height, box_width = _box(height, width, rng)
+    left, top = rng.uniform(0, width - box_width), rng.uniform(0, height - box_height)
+    resize = np.diag([crop / box_width, crop / box_height, 1.0])
+    common = resize @ _translate(-left, -top) @ _about_centre(_flip(rng), size)
+    return [_about_centre(_affine(rng, degrees=15, shear=10), (crop, crop)) @ common for _ in range(frames)]
+
+
+def warp(image: np.ndarray, labels: np.ndarray, matrix: np.ndarray, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Apply a warp to an image [H, W, 3] (bilinear) and its labels [H, W] (nearest) -> [crop, crop, ...]."""
+    labels = cv2.warpAffine(labels, matrix[:2], (crop, crop), flags=cv2.INTER_NEAREST)
+    shrink = 1 / math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+    if shrink >= 2:        # bilinear sampling would skip pixels: average them first
+        factor = 1 / int(shrink)
+        before = image.shape
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.diag([before[1] / image.shape[1], before[0] / image.shape[0], 1.0])
+    image = cv2.warpAffine(image, matrix[:2], (crop, crop), flags=cv2.INTER_LINEAR, borderValue=FILL)
+    return image, labels
+
+
+def recolour(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator) -> list[np.ndarray]:
+    """Colour changes: `clip` (and grey, 5 %) alike for all images, `frame` anew for each. [H, W, 3] uint8."""
+    shared, grey = _draw(clip, rng), rng.random() < _GREY_PROBABILITY
+    result = []
+    for image in images:
+        mean = np.array(cv2.mean(image)[:3])
+        matrix = _jitter_matrix(_draw(frame, rng), _jitter_matrix(shared, np.eye(4), mean), mean)
+        if grey:
+            matrix = _mix(0.0) @ matrix
+        result.append(cv2.transform(image, matrix[:3]))
+    return result
+
+
+def _draw(jitter: Jitter, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    factors = [rng.uniform(1 - x, 1 + x) for x in (jitter.brightness, jitter.contrast, jitter.saturation)]
+    return *factors, rng.uniform(-jitter.hue, jitter.hue)
+
+
+def _jitter_matrix(draw: tuple[float, float, float, float], matrix: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Append brightness, contrast (about the image's mean grey), saturation and hue to a 4x4 colour matrix."""
+    brightness, contrast, saturation, hue = draw
+    matrix = np.diag([brightness] * 3 + [1.0]) @ matrix
+    grey = _LUMA @ (matrix @ np.append(mean, 1.0))[:3]
+    matrix = np.diag([contrast] * 3 + [1.0]) @ matrix
+    matrix[:3, 3] += (1 - contrast) * grey
+    return _rotate_hue(hue) @ _mix(saturation) @ matrix
+
+
+def _mix(saturation: float) -> np.ndarray:
+    """saturation * colour + (1 - saturation) * its luma."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
+    return matrix
+
+
+def _rotate_hue(turns: float) -> np.ndarray:
+    """Rotate colours about the grey axis (Rodrigues' formula): a linear stand-in for a shift of HSV's hue."""
+    angle, axis = 2 * math.pi * turns, np.ones(3) / math.sqrt(3)
+    cross = np.cross(np.eye(3), axis)
+    matrix = np.eye(4)
+    matrix[:3, :3] += math.sin(angle) * cross + (1 - math.cos(angle)) * (cross @ cross)
+    return matrix
+
+
+def _affine(
+    rng: np.random.Generator, degrees: float, shear: float, scale: tuple[float, float] = (1.0, 1.0)
+) -> np.ndarray:
+    """Random rotation, horizontal shear and scale about the origin."""
+    angle, slant = np.deg2rad(rng.uniform(-degrees, degrees)), np.deg2rad(rng.uniform(-shear, shear))
+    factor = rng.uniform(*scale)
+    cos, sin = math.cos(angle), math.sin(angle)
+    rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    return rotation @ np.array([[1, math.tan(slant), 0], [0, 1, 0], [0, 0, 1]]) @ _scale(factor)
+
+
+def _box(height: int, width: int, rng: np.random.Generator) -> tuple[float, float]:
+    """(height, width) of a random crop: 0.36-1 of the area, aspect ratio 3/4 to 4/3, inside the frame."""
+    for _ in range(10):
+        area, ratio = height * width * rng.uniform(0.36, 1), math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        box_height, box_width = math.sqrt(area / ratio), math.sqrt(area * ratio)
+        if box_height <= height and box_width <= width:
+            return box_height, box_width
+    return min(height, width * 4 / 3), min(width, height * 4 / 3)
+
+
+def _flip(rng: np.random.Generator) -> np.ndarray:
+    return np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0, 1.0])
+
+
+def _scale(factor: float) -> np.ndarray:
+    return np.diag([factor, factor, 1.0])
+
+
+def _translate(x: float, y: float) -> np.ndarray:
+    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+
+
+def _about_centre(matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    y, x = (size[0] - 1) / 2, (size[1] - 1) / 2
+    return _translate(x, y) @ matrix @ _translate(-x, -y)

@@ -1,0 +1,111 @@
+"""DAVIS 2016 and 2017 as their archives unpack: the semi-supervised protocol.
+
+Perazzi et al., "A benchmark dataset and evaluation methodology for video object segmentation", CVPR 2016;
+Pont-Tuset et al., "The 2017 DAVIS challenge on video object segmentation", 2017.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dataset.errors import DatasetError
+from dataset.folder import FolderSequence, list_images
+from dataset.masks import VOID, read_labels
+
+
+def davis_sequences(
+    root: Path | str,
+    year: int = 2017,
+    split: str = "val",
+    resolution: str = "480p",
+    names: Sequence[str] | None = None,
+) -> list[FolderSequence]:
+    """The sequences of a split, in the order of its list; only the first frame's annotation is given.
+
+    `names` restricts them to the sequences named. Each carries all annotations found as `ground_truth`; for
+    the splits whose labels are kept back that is the first alone (`has_full_ground_truth`). In 2016 every
+    label above 0 is the one object.
+
+    Raises DatasetError for whatever is missing below `root`, and for 0/255 masks read as year 2017.
+    """
+    root = Path(root)
+    if year not in (2016, 2017):
+        raise DatasetError(f"{root}: expected DAVIS year 2016 or 2017, found {year}; give --year 2016 or 2017")
+    if not root.is_dir():
+        raise DatasetError(f"{root}: expected the DAVIS folder (with JPEGImages, Annotations and ImageSets), "
+                           "found no such folder; check --davis-root")
+    frames, annotations = (_resolution_folder(root / kind, resolution) for kind in ("JPEGImages", "Annotations"))
+    split_list = _find_split_list(root, year, split, resolution)
+    listed = _read_split_list(split_list)
+    return [_sequence(frames / name, annotations / name, year) for name in _chosen(listed, names, split_list)]
+
+
+def has_full_ground_truth(sequence: FolderSequence) -> bool:
+    """Whether every frame has an annotation to score against."""
+    return all(name in sequence.ground_truth for name in sequence.frame_names)
+
+
+def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:
+    images = list_images(frames)
+    if not images:
+        raise DatasetError(f"{frames}: expected the frames of a sequence, found no image; "
+                           "unpack the archive again")
+    truth = {path.stem: path for path in list_images(annotations)}
+    first = images[0].stem
+    if first not in truth:
+        raise DatasetError(f"{annotations / first}.png: expected the annotation of the first frame, "
+                           f"found {len(truth)} others; unpack the archive again")
+    if year == 2017 and np.array_equal(np.unique(read_labels(truth[first])), [0, VOID]):
+        raise DatasetError(f"{truth[first]}: expected object numbers as in DAVIS 2017, found only 0 and 255, "
+                           "which looks like the masks of DAVIS 2016; use --year 2016")
+    return FolderSequence(frames.name, images, {first: truth[first]}, year == 2016, truth)
+
+
+def _resolution_folder(parent: Path, resolution: str) -> Path:
+    folder = parent / resolution
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: expected the {parent.name} of DAVIS at resolution {resolution}, found "
+                           f"{_listing(parent, '*') or 'nothing'} in {parent}; check the root and --resolution")
+    return folder
+
+
+def _find_split_list(root: Path, year: int, split: str, resolution: str) -> Path:
+    """`ImageSets/<year>/<split>.txt`, or `ImageSets/<resolution>/<split>.txt` of the archive of 2016."""
+    sets = root / "ImageSets"
+    candidates = [sets / str(year) / f"{split}.txt"]
+    if year == 2016:
+        candidates.append(sets / resolution / f"{split}.txt")
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise DatasetError(f"{candidates[0]}: expected the list of split {split}, found "
+                       f"{_listing(sets, '*/*.txt') or 'no list'} in {sets}; check --year and --split")
+
+
+def _read_split_list(path: Path) -> list[str]:
+    """Sequence names in order; a line is a name, or (2016 archive) a frame's path and its annotation's."""
+    first_words = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    names = list(dict.fromkeys(Path(word).parent.name or word for word in first_words))
+    if not names:
+        raise DatasetError(f"{path}: expected the names of sequences, one a line, found none; "
+                           "unpack the archive again")
+    return names
+
+
+def _chosen(listed: list[str], names: Sequence[str] | None, split_list: Path) -> list[str]:
+    if names is None:
+        return listed
+    for name in names:
+        if name not in listed:
+            nearest = difflib.get_close_matches(name, listed, n=1, cutoff=0)[0]
+            raise DatasetError(f"{split_list}: expected to find sequence {name}, found no such name; "
+                               f"did you mean {nearest}?")
+    return [name for name in listed if name in names]
+
+
+def _listing(folder: Path, pattern: str) -> str:
+    """What is there, in one line and relative to the folder; empty if nothing is."""
+    found = [str(path.relative_to(folder)) for path in sorted(folder.glob(pattern))]
+    return ", ".join(found[:8] + ["..."] * (len(found) > 8))

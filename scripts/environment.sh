@@ -1,0 +1,15 @@
+# Sourced by the other scripts: goes to the repository root and makes sure that .venv holds requirements.txt.
+# Uses $PYTHON, or python3. Quick when everything is there; an interrupted installation is done again.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+stamp=.venv/requirements.installed
+if ! cmp -s requirements.txt "$stamp"; then
+    "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "error: ${PYTHON:-python3} is older than Python 3.11; set PYTHON to a newer one" >&2
+        exit 2
+    }
+    echo "Installing requirements.txt into .venv (about 5 GB, once) ..."
+    [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+    cp requirements.txt "$stamp"
+fi
+python=.venv/bin/python

@@ -1,0 +1,106 @@
+"""Train a network: one stage, described by one YAML file.
+
+    python train.py --config configs/static.yaml --output runs/static
+    python train.py --config configs/video.yaml --init-weights runs/static/network.pth --output runs/video
+
+Any value can be set from the command line (`--set training.lr=2e-5 data.crop=256`). A run that was stopped
+goes on with `--resume auto`, with the same samples and the same result as if it had not been.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import yaml
+
+from dataset.clips import ClipConfig, Clips
+from inference.commands import command, device_of
+from model import STCN, ConfigError, NetworkConfig
+from model.checkpoint import load_state, read_weights
+from model.config import assign, from_mapping, to_mapping
+from model.objective import ObjectiveConfig
+from model.trainer import Trainer, TrainingConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training stage: what a YAML file of `configs/` holds."""
+
+    data: ClipConfig
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+
+@command
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    config = read_config(options.config, options.set)
+    output = options.output or Path("runs") / options.config.stem
+    torch.manual_seed(config.training.seed)
+    network = build_network(config, options.init_weights)
+    samples = Clips(config.data, config.training.seed, config.training.batch_size, config.training.iterations)
+    trainer = Trainer(
+        network, samples, config.training, config.objective, output, device_of(options.device), to_mapping(config)
+    )
+    resume(trainer, options.resume)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False))
+    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, on {trainer.device}, to {output}")
+    print(f"wrote {trainer.run()}")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="YAML of the stage, such as configs/static.yaml")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override values of the YAML")
+    parser.add_argument("--init-weights", type=Path, help="start from these weights: own or published STCN layout; "
+                        "a network of one mask channel is widened for the video stage")
+    parser.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint in --output, or a file")
+    parser.add_argument("--output", type=Path, help="run folder (default: runs/<name of the YAML>)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
+    return parser.parse_args(arguments)
+
+
+def read_config(path: Path, assignments: list[str]) -> RunConfig:
+    try:
+        mapping = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a YAML file ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    for assignment in assignments:
+        assign(mapping, assignment)
+    return from_mapping(RunConfig, mapping, path.name)
+
+
+def build_network(config: RunConfig, init_weights: Path | None) -> STCN:
+    network = STCN(config.network)
+    if init_weights:
+        _, state = read_weights(init_weights)
+        load_state(network, state, str(init_weights), config.training.extra_channel)
+    elif config.training.pretrained:
+        network.load_imagenet()
+    return network
+
+
+def resume(trainer: Trainer, wanted: str | None) -> None:
+    """Resume from the newest checkpoint ("auto": none is fine) or from the file named."""
+    if wanted is None:
+        if trainer.checkpoints:
+            raise ConfigError(
+                f"{trainer.output}: holds the checkpoints of an earlier run; go on with --resume auto, or choose "
+                "another --output"
+            )
+    elif wanted != "auto":
+        trainer.resume(Path(wanted))
+    elif trainer.checkpoints:
+        trainer.resume(trainer.checkpoints[-1])
+        print(f"resumed {trainer.checkpoints[-1]}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
