@@ -13,9 +13,9 @@ from dataset.errors import DatasetError
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.runner import RunError
 from inference.segmenter import PRECISIONS
-from model import CheckpointError, ConfigError
+from model import CheckpointError, ConfigError, LossError
 
-USER_ERRORS = (DatasetError, CheckpointError, ConfigError, MemoryConfigError, RunError, OSError)
+USER_ERRORS = (DatasetError, CheckpointError, ConfigError, LossError, MemoryConfigError, RunError, OSError)
 MEMORY_FLAGS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
 
 
@@ -28,8 +28,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except USER_ERRORS as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             raise SystemExit(2) from None
-        except KeyboardInterrupt:
-            print("interrupted; run the same command again to go on", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            print(f"{interrupt}" or "interrupted; run the same command again to go on", file=sys.stderr)
             raise SystemExit(130) from None
     return run
 

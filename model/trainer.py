@@ -20,15 +20,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from model.checkpoint import CheckpointError, load_state, read_file, save_network
-from model.losses import intersection_over_union
+from model.losses import LossError, intersection_over_union
 from model.network import STCN, normalise
 from model.objective import ObjectiveConfig, clip_loss
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class TrainingStopped(RuntimeError):
-    """The run cannot go on, and says why and where the last good checkpoint is."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,10 @@ class Trainer:
         return sorted((self.output / "checkpoints").glob("iteration_*.pth"))
 
     def run(self) -> Path:
-        """Train to the end; returns the path of the final weights. A signal saves a checkpoint and leaves."""
+        """Train to the end; returns the path of the final weights.
+
+        SIGINT and SIGTERM save a checkpoint and raise KeyboardInterrupt; a loss that is not finite, LossError.
+        """
         config = self.config
         log = SummaryWriter(str(self.output / "log"), purge_step=self.iteration)
         bar = tqdm(
@@ -114,7 +113,7 @@ class Trainer:
                 if self.iteration % config.save_every == 0 or stopping:
                     self.save()
                 if stopping:
-                    raise TrainingStopped(
+                    raise KeyboardInterrupt(
                         f"{self._stop_signal}: stopped after iteration {self.iteration}, saved "
                         f"{self.checkpoints[-1]}; go on with --resume auto"
                     )
@@ -150,7 +149,8 @@ class Trainer:
             for i, n in enumerate(objects)
         ]
         seconds = time.perf_counter() - started
-        return {**outcome, "iou_frame_2": torch.stack(overlaps).mean(), "gradient_norm": norm,
+        scalars = {name: torch.as_tensor(value).detach() for name, value in outcome.items()}
+        return {**scalars, "iou_frame_2": torch.stack(overlaps).mean(), "gradient_norm": norm,
                 "seconds_per_iteration": seconds}
 
     def save(self) -> None:
@@ -192,7 +192,7 @@ class Trainer:
 
     def _stop_on(self, loss: float, indices: Tensor) -> None:
         last = self.checkpoints[-1] if self.checkpoints else "none yet"
-        raise TrainingStopped(
+        raise LossError(
             f"loss is {loss} at iteration {self.iteration}, samples {indices.tolist()}; the last checkpoint is "
             f"untouched: {last}; try a smaller learning rate or precision fp32"
         )

@@ -1,0 +1,109 @@
+"""Weights on disk: both layouts exactly, and nothing that is damaged, foreign or malicious."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import STCN, CheckpointError, NetworkConfig, load_network
+from model.checkpoint import from_published, read_weights, save_file, save_network, to_published
+from scripts import convert_checkpoint
+from tests.conftest import TINY
+
+
+def test_own_layout_round_trip(tiny_network, tmp_path):
+    save_network(tmp_path / "own.pth", tiny_network)
+    loaded = load_network(tmp_path / "own.pth")
+    assert loaded.config == TINY
+    assert not loaded.training
+    assert _equal(loaded.state_dict(), tiny_network.state_dict())
+    assert [path.name for path in tmp_path.iterdir()] == ["own.pth"]
+
+
+@pytest.mark.parametrize("layout", ["multi", "single"])
+def test_published_layout_folds_biases_exactly_and_back(layout, seeded_state, tmp_path):
+    published = seeded_state(layout)
+    config, state = from_published(published)
+    assert config == NetworkConfig(mask_channels=2 if layout == "multi" else 1)
+    network = STCN(config)
+    network.load_state_dict(state)
+    exported = to_published(network)
+    assert {name: tensor.shape for name, tensor in exported.items()} == {n: t.shape for n, t in published.items()}
+    biased = [name for name in published if name.startswith("value_encoder.layer1.0.conv1")]
+    assert biased == ["value_encoder.layer1.0.conv1.weight", "value_encoder.layer1.0.conv1.bias"]
+    mean = "value_encoder.layer1.0.bn1.running_mean"
+    assert torch.equal(exported[mean], published[mean] - published[biased[1]])
+    assert not exported[biased[1]].any()
+    assert _equal(from_published(exported)[1], state)
+
+
+def test_convert_command_goes_both_ways(seeded_state, tmp_path, capsys):
+    save_file(tmp_path / "stcn.pth", seeded_state("multi"))
+    convert_checkpoint.main([str(tmp_path / "stcn.pth"), str(tmp_path / "own.pth")])
+    convert_checkpoint.main([str(tmp_path / "own.pth"), str(tmp_path / "back.pth"), "--to", "published"])
+    states = [read_weights(tmp_path / name)[1] for name in ("stcn.pth", "own.pth", "back.pth")]
+    assert _equal(states[0], states[1])
+    assert _equal(states[0], states[2])
+    with pytest.raises(SystemExit, match="2"):
+        convert_checkpoint.main([str(tmp_path / "stcn.pth"), str(tmp_path / "own.pth")])
+    assert "exists; give --overwrite" in capsys.readouterr().err
+
+
+def test_a_static_network_is_widened_by_zeros_and_computes_the_same(tmp_path):
+    torch.manual_seed(0)
+    single = STCN(NetworkConfig(**{**vars(TINY), "mask_channels": 1})).eval()
+    save_network(tmp_path / "static.pth", single)
+    widened = load_network(tmp_path / "static.pth", mask_channels=2)
+    frame, masks = torch.randn(1, 3, 32, 48), torch.rand(1, 2, 32, 48)
+    with torch.inference_mode():
+        f16 = single.encode_key(frame).f16
+        torch.testing.assert_close(
+            widened.encode_value(frame, f16, masks), single.encode_value(frame, f16, masks), rtol=1e-4, atol=1e-5
+        )
+    save_network(tmp_path / "video.pth", widened)
+    with pytest.raises(CheckpointError, match="can be added but not taken away"):
+        load_network(tmp_path / "video.pth", mask_channels=1)
+
+
+def test_damaged_and_foreign_files_are_named(tiny_network, tmp_path):
+    save_network(good := tmp_path / "good.pth", tiny_network)
+    content = good.read_bytes()
+    cases = {
+        "missing.pth": (None, "no such file"),
+        "truncated.pth": (content[: len(content) // 2], "does not load"),
+        "empty.pth": (b"", "does not load"),
+        "text.pth": (b"these are not weights", "does not load"),
+    }
+    for name, (data, words) in cases.items():
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        with pytest.raises(CheckpointError, match=f"{name}.*{words}"):
+            load_network(tmp_path / name)
+    torch.save({"layer.weight": torch.zeros(1)}, tmp_path / "resnet.pth")
+    with pytest.raises(CheckpointError, match=r"resnet\.pth.*published STCN layout.*layer\.weight"):
+        load_network(tmp_path / "resnet.pth")
+    state = {name: tensor for name, tensor in tiny_network.state_dict().items() if "decoder" not in name}
+    torch.save({"network_config": vars(TINY), "network": state}, tmp_path / "half.pth")
+    with pytest.raises(CheckpointError, match=r"half\.pth.*missing"):
+        load_network(tmp_path / "half.pth")
+
+
+class _Malicious:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.touch, (self.target,))
+
+
+def test_a_malicious_pickle_does_not_run(tmp_path):
+    for name, write in (("torch.pth", torch.save), ("plain.pth", lambda o, p: p.write_bytes(pickle.dumps(o)))):
+        write({"network": _Malicious(tmp_path / "touched")}, tmp_path / name)
+        with pytest.raises(CheckpointError, match="does not load"):
+            load_network(tmp_path / name)
+    assert not (tmp_path / "touched").exists()
+
+
+def _equal(first, second) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,171 @@
+"""The training loop: schedules by iteration, exact resume, errors that stop it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+
+import train
+from dataset.synthetic import make_davis, make_static
+from model.checkpoint import read_file, read_weights
+from model.losses import bootstrapped_cross_entropy, hard_fraction
+from model.regularizers import drop_affinity, reallocate
+from model.trainer import TrainingConfig
+
+NETWORK = {
+    "key_backbone": "resnet18", "key_dim": 8, "value_dim": 16, "decoder_dims": [16, 8, 8], "norm": "group",
+    "block_norm": "group",
+}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A YAML of a tiny stage over miniature data."""
+    root = tmp_path_factory.mktemp("training")
+    make_static(root / "static", images=4, size=(48, 64), progress=False)
+    make_davis(root / "DAVIS", sequences={"train": 2, "val": 1}, frames=8, size=(48, 64), progress=False)
+    sources = [
+        {"layout": "pairs", "root": str(root / "static")}, {"layout": "davis2017", "root": str(root / "DAVIS")}
+    ]
+    path = root / "tiny.yaml"
+    path.write_text(yaml.safe_dump({
+        "network": NETWORK, "data": {"crop": 48, "sources": sources},
+        "training": {"iterations": 6, "batch_size": 2, "lr": 1.0e-3, "workers": 0, "save_every": 3, "log_every": 2,
+                     "pretrained": False},
+        "objective": {"bootstrap_start": 2, "bootstrap_span": 3, "regularizer": "dropout"},
+    }))
+    return path
+
+
+def run(config, output, *more):
+    train.main(["--config", str(config), "--output", str(output), "--device", "cpu", *more])
+    return read_weights(output / "network.pth")[1]
+
+
+def test_resuming_equals_not_having_stopped_bit_for_bit(config, tmp_path):
+    whole = run(config, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:      # "killed" just after the checkpoint of iteration 3
+        patch.setattr("model.trainer.Trainer._step", _killed_at(3))
+        with pytest.raises(RuntimeError, match="killed"):
+            run(config, tmp_path / "parts")
+    assert not (tmp_path / "parts/network.pth").exists()
+    parts = run(config, tmp_path / "parts", "--resume", "auto", "--set", "training.workers=1")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path):
+    command = [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "run"), "--set",
+               "training.iterations=100000", "training.save_every=100000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "run").glob("log/*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "SIGTERM: stopped after iteration" in error
+    assert "--resume auto" in error
+    (saved,) = (tmp_path / "run/checkpoints").iterdir()
+    assert read_file(saved)["training"]["iteration"] > 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(config, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(config, tmp_path / "run", "--set", "training.lr=1e30")
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "at iteration 1, samples [2, 3]" in error
+
+
+def test_the_video_stage_starts_from_a_static_network(config, tmp_path):
+    run(config, tmp_path / "static", "--set", "network.mask_channels=1", "training.iterations=1")
+    run(config, tmp_path / "video", "--init-weights", str(tmp_path / "static/network.pth"),
+        "--set", "training.iterations=1", "training.lr=0.0")
+    static, video = (read_weights(tmp_path / stage / "network.pth")[1] for stage in ("static", "video"))
+    name = "value_encoder.trunk.conv1.weight"
+    assert torch.equal(video[name][:, :4], static[name])
+    assert not video[name][:, 4].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "training.learning_rate=1"], "unknown key 'learning_rate'"),
+        (["--set", "training.itertions=1"], "did you mean 'iterations'"),
+        (["--set", "training.precision=fp8"], "expected one of fp32, bf16, fp16"),
+        (["--set", "data.sources=[]"], "expected at least one source"),
+        (["--init-weights", "nowhere.pth"], "nowhere.pth"),
+        (["--resume", "nowhere.pth"], "nowhere.pth"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_status_2(config, tmp_path, capsys, arguments, words):
+    with pytest.raises(SystemExit, match="2"):
+        run(config, tmp_path / "run", *arguments)
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert words in error
+    assert "\n" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_run_does_not_overwrite_the_first(config, tmp_path, capsys):
+    run(config, tmp_path / "run", "--set", "training.iterations=3")
+    with pytest.raises(SystemExit, match="2"):
+        run(config, tmp_path / "run")
+    assert "go on with --resume auto" in capsys.readouterr().err
+
+
+def test_learning_rate_is_a_function_of_the_iteration():
+    step = TrainingConfig(lr=1.0, lr_drop_at=10)
+    assert [step.learning_rate(i) for i in (0, 9, 10, 11)] == [1, 1, 0.1, 0.1]
+    linear = TrainingConfig(lr=1.0, iterations=100, schedule="linear", warmup=2, lr_floor=0.0)
+    assert [linear.learning_rate(i) for i in (0, 50, 100)] == pytest.approx([0.5, 0.5, 0])
+
+
+def test_bootstrapping_keeps_the_hardest_pixels():
+    assert [hard_fraction(i, 20_000, 50_000, 0.15) for i in (0, 20_000, 45_000, 70_000, 10**6)] == pytest.approx(
+        [1, 1, 0.575, 0.15, 0.15]
+    )
+    logits = torch.stack([torch.zeros(2, 2), torch.tensor([[0.0, 1.0], [2.0, 3.0]])])
+    labels = torch.zeros(2, 2, dtype=torch.int64)
+    losses = torch.log(1 + torch.exp(logits[1])).flatten()
+    assert bootstrapped_cross_entropy(logits, labels, 0.5) == pytest.approx(losses[2:].mean().item())
+
+
+def test_reallocation_weighs_an_objects_entries_by_rank_over_mean_rank():
+    affinity = torch.tensor([[[0.5, 0.1, 0.3, 0.1], [0.3, 0.1, 0.2, 0.4]]])      # 2 query cells, 4 entries
+    support = torch.tensor([[[True, True, True, False], [False, False, False, False]]])
+    weighed = reallocate(affinity, support)
+    ranks = torch.tensor([1, 3, 2]) / 2                                          # most attended first; mean rank 2
+    torch.testing.assert_close(weighed[0, 0, :, :3], affinity[0, :, :3] * ranks)
+    torch.testing.assert_close(weighed[0, 0, :, 3], affinity[0, :, 3])
+    torch.testing.assert_close(weighed[0, 1], affinity[0])
+    sums = reallocate(affinity, support, renormalise=True).sum(-1)
+    torch.testing.assert_close(sums, torch.ones_like(sums))
+
+
+def test_dropout_scales_what_it_keeps():
+    torch.manual_seed(0)
+    dropped = drop_affinity(torch.ones(1, 100, 100), keep=0.5)
+    assert sorted(dropped.unique().tolist()) == [0, 2]
+    assert dropped.mean() == pytest.approx(1, abs=0.05)
+
+
+def _killed_at(iteration):
+    from model.trainer import Trainer
+
+    original = Trainer._step
+
+    def step(self, batch):
+        if self.iteration == iteration:
+            raise RuntimeError("killed")
+        return original(self, batch)
+
+    return step
+
+
