@@ -2,7 +2,7 @@
 
 Every geometric step (flip, scale, affine, resize, crop) is a 3x3 matrix; their product is applied in a single
 resampling. Every colour step (brightness, contrast, saturation, hue, grey) is affine in RGB; their product is
-a single 3x4 matrix. Ranges: METHOD, training, 20.
+a single 3x4 matrix. Ranges: those of STCN.
 """
 
 import math

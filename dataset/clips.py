@@ -50,7 +50,7 @@ class ClipConfig:
             raise DatasetError(f"data.gaps: expected one more than gap_switches, found {len(self.gaps)}")
 
     def max_gap(self, progress: float) -> int:
-        """Largest gap at `progress` in [0, 1) through the stage (METHOD: training, 18)."""
+        """Largest gap at `progress` in [0, 1) through the stage (docs/METHOD.md)."""
         return self.gaps[sum(progress >= switch for switch in self.gap_switches)]
 
 

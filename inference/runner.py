@@ -160,7 +160,7 @@ def _open_run(run_file: Path, settings: dict, overwrite: bool) -> dict:
 
 
 def _totals(sequences: dict[str, dict]) -> dict:
-    """Over the whole set: frames / seconds (METHOD: evaluation, 25), and the bank's size."""
+    """Over the whole set: frames / seconds (docs/METHOD.md), and the bank's size."""
     reports = list(sequences.values())
     frames, seconds, wall = (sum(r[key] for r in reports) for key in ("frames", "seconds", "wall_seconds"))
     return {

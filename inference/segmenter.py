@@ -89,7 +89,7 @@ class VideoSegmenter:
         if self._size not in (None, size):
             raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
         self._size = size
-        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device).permute(2, 0, 1)
+        image = torch.tensor(frame).to(self.device).permute(2, 0, 1)
         image = pad(normalise(image), _padding(size))[None]
         if annotation is None:
             return image, None
@@ -107,7 +107,7 @@ class VideoSegmenter:
         return aggregate(logits.float().sigmoid(), dim=0).softmax(0)
 
     def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
-        """Put the annotated objects over the prediction and aggregate everyone again (METHOD: memory, 13)."""
+        """Put the annotated objects over the prediction and aggregate everyone again (docs/METHOD.md)."""
         self._known += [number for number in numbers if number not in self._known]
         masks = torch.zeros(len(self._known), *annotation.shape, device=self.device)
         if predicted is not None:

@@ -48,7 +48,7 @@ def load_network(path: str | Path, device: str = "cpu", mask_channels: int | Non
 
     Args:
         path: weights file. device: where the network goes.
-        mask_channels: ask for 1 or 2; a 1-channel file asked for 2 is padded with zeros (METHOD: network, 2).
+        mask_channels: ask for 1 or 2; a 1-channel file asked for 2 is padded with zeros (docs/METHOD.md).
     Raises CheckpointError where the file is missing, damaged, or of another architecture.
     """
     config, state = read_weights(path)

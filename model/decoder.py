@@ -25,7 +25,7 @@ class Refine(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Read-out [B, objects, C_v, h, w] -> logits [B, objects, 16h, 16w] (METHOD: network, 4)."""
+    """Read-out [B, objects, C_v, h, w] -> logits [B, objects, 16h, 16w] (docs/METHOD.md)."""
 
     def __init__(
         self, value_dim: int, f8_dim: int, f4_dim: int, dims: tuple[int, int, int], norm: NormFactory

@@ -54,7 +54,7 @@ class Trunk(nn.Module):
 
 
 class KeyEncoder(nn.Module):
-    """Frame -> FrameFeatures. Never sees objects, masks or memory (METHOD: network, 1)."""
+    """Frame -> FrameFeatures. Never sees objects, masks or memory (docs/METHOD.md)."""
 
     def __init__(self, backbone: str, key_dim: int, value_dim: int, norm: NormFactory) -> None:
         super().__init__()

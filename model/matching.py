@@ -47,7 +47,7 @@ def read(values: Tensor, affinity: Tensor) -> Tensor:
 
 
 def top_k_affinity(similarities: Tensor, k: int) -> TopK:
-    """The k largest of each row of [M, N], softmax over those alone (METHOD: network, 3)."""
+    """The k largest of each row of [M, N], softmax over those alone (docs/METHOD.md)."""
     values, indices = similarities.topk(min(k, similarities.shape[1]), dim=1)
     return TopK(indices, values.softmax(1))
 

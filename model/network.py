@@ -60,7 +60,7 @@ class STCN(nn.Module):
         return self.decoder(readout, features)
 
     def load_imagenet(self) -> None:
-        """Start both encoders from torchvision's ImageNet weights (METHOD: training, 22)."""
+        """Start both encoders from torchvision's ImageNet weights (docs/METHOD.md)."""
         self.key_encoder.trunk.load_imagenet(self.config.key_backbone)
         self.value_encoder.trunk.load_imagenet(self.config.value_backbone)
 

@@ -1,4 +1,4 @@
-"""The three-frame clip that training is about (METHOD: training, 15-16)."""
+"""The three-frame clip that training is about (docs/METHOD.md)."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The memory banks do what METHOD (memory at inference) says, on random streams and by hand."""
+"""The memory banks do what docs/METHOD.md says, on random streams and by hand."""
 
 import pytest
 import torch

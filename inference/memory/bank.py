@@ -62,7 +62,7 @@ class MemoryBank:
         """Read for a query key [C_k, h, w] and count the usage of what it reads.
 
         An object that appeared late reads the entries that have a value for it, with a top-k and a softmax of
-        its own; usage counts on the read over all entries, once (METHOD: memory, 12).
+        its own; usage counts on the read over all entries, once (docs/METHOD.md).
         """
         entries, (height, width) = self.entries, key.shape[1:]
         similarities = similarity(entries.keys, key.flatten(1).T.float())      # [M, visible]

@@ -32,7 +32,7 @@ class Policy:
         self.protect_first = protect_first
 
     def admit(self, due: bool, annotated: bool) -> Admission:
-        """`due`: at least `memory_every` frames have passed since the last write (METHOD: memory, 8)."""
+        """`due`: at least `memory_every` frames have passed since the last write (docs/METHOD.md)."""
         if due or annotated:
             return Admission.STORE
         return Admission.TEMPORARY if self.temporary_frames else Admission.SKIP

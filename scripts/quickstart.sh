@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# From nothing to trained weights, masks and a report, on miniature data: at most ten minutes on two cores
+# (installation not counted). Run it again to go on where it stopped; delete runs/quickstart to start anew.
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+run=runs/quickstart
+data=$run/data
+device=${DEVICE:-auto}
+started=$SECONDS
+
+step() { echo; echo "== $1 ($((SECONDS - started)) s so far)"; }
+
+step "1/5  miniature data sets in the real layouts"
+if [ ! -e $data/.complete ]; then
+    $python scripts/make_synthetic.py --output $data --videos 24 --frames 48 --seed 0 --overwrite
+    touch $data/.complete
+else
+    echo "$data is there"
+fi
+
+step "2/5  training, first stage: still images, one object, one mask channel"
+$python train.py --config configs/quickstart_static.yaml --output $run/static --resume auto --device $device
+
+step "3/5  training, second stage: videos, several objects, two mask channels"
+$python train.py --config configs/quickstart_video.yaml --output $run/video --resume auto --device $device \
+    --init-weights $run/static/network.pth
+
+step "4/5  evaluation on held-out clips with five memory banks"
+evaluate() {
+    name=$1
+    shift
+    $python eval_davis.py --davis-root $data/DAVIS --year 2017 --weights $run/video/network.pth \
+        --output $run/$name --device $device "$@" | tail -n 1
+}
+evaluate every5 --memory every_k
+evaluate first_and_latest --memory first_and_latest
+evaluate lfu1 --memory lfu --memory-frames 1
+evaluate lfu2 --memory lfu --memory-frames 2
+evaluate lfu4 --memory lfu --memory-frames 4
+
+step "5/5  report"
+$python scripts/report.py $run/every5 $run/first_and_latest $run/lfu1 $run/lfu2 $run/lfu4 \
+    --davis-root $data/DAVIS --year 2017 --title "Quickstart: memory banks on held-out miniature clips" \
+    --output $run/report.md
+echo
+echo "Done in $((SECONDS - started)) s. Open $run/report.md; the training curves: tensorboard --logdir $run"
