@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolour, static_warps, warp
 from dataset.errors import DatasetError
@@ -25,7 +26,7 @@ class StaticImages:
     def clip(self, item: int, crop: int, rng: np.random.Generator, **_: object) -> tuple[np.ndarray, np.ndarray]:
         """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8 (0 and 1)."""
         image_path, mask_path = self.pairs[item]
-        image, mask = read_image(image_path), _binary(read_labels(mask_path))
+        image, mask = read_image(image_path), read_mask(mask_path)
         if image.shape[:2] != mask.shape:
             raise DatasetError(
                 f"{mask_path}: expected the size of its image {image_path.name}, {image.shape[:2]}, "
@@ -37,17 +38,39 @@ class StaticImages:
 
 
 def read_pairs(root: Path) -> StaticImages:
-    """Images with a PNG mask of the same stem beside them, at any depth (ECSSD, FSS-1000's class folders)."""
-    masks = {path.with_suffix(""): path for path in sorted(root.rglob("*.png"))}
-    images = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES[:2]]
-    return _checked(root, [(image, masks.get(image.with_suffix(""))) for image in images], "image.jpg + image.png")
+    """The pairs of `match_pairs`; raises DatasetError for an image without a mask."""
+    return _checked(root, match_pairs(root), "image.jpg + image.png")
 
 
 def read_folders(root: Path, images: str, masks: str) -> StaticImages:
-    """Images in one folder under `root`, PNG masks of the same stem in another (DUTS, HRSOD)."""
-    found = {path.stem: path for path in sorted((root / masks).glob("*.png"))}
-    listed = [path for path in sorted((root / images).glob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
-    return _checked(root, [(image, found.get(image.stem)) for image in listed], f"{images}/*.jpg + {masks}/*.png")
+    """The pairs of `match_folders`; raises DatasetError for an image without a mask."""
+    return _checked(root, match_folders(root / images, root / masks), f"{images}/*.jpg + {masks}/*.png")
+
+
+def match_pairs(root: Path) -> list[tuple[Path, Path | None]]:
+    """JPEGs at any depth and the PNG beside each: `name.png` of `name.jpg` (ECSSD, FSS-1000's class folders) or
+    `name_gt.png` of `name_im.jpg` (BIG); None where there is neither."""
+    masks = {path.with_suffix(""): path for path in sorted(root.rglob("*.png")) if _is_visible(path)}
+    images = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES[:2]]
+    return [
+        (image, masks.get(image.with_suffix("")) or masks.get(image.with_name(image.stem.removesuffix("_im") + "_gt")))
+        for image in images if _is_visible(image)
+    ]
+
+
+def match_folders(images: Path, masks: Path) -> list[tuple[Path, Path | None]]:
+    """Images of one folder and the PNG of the same stem in another (DUTS, HRSOD); None where there is none."""
+    found = {path.stem: path for path in sorted(masks.glob("*.png")) if _is_visible(path)}
+    listed = [path for path in sorted(images.glob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [(image, found.get(image.stem)) for image in listed if _is_visible(image)]
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; colour ones (FSS-1000) by their brightest channel.
+
+    Raises DatasetError if it cannot be read.
+    """
+    return _binary(read_image(path).max(2) if _is_coloured(path) else read_labels(path))
 
 
 def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> StaticImages:
@@ -64,3 +87,15 @@ def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> 
 def _binary(mask: np.ndarray) -> np.ndarray:
     """0/1 and 0/255 masks, anti-aliased ones too -> 0 and 1."""
     return (mask > mask.max() / 2).astype(np.uint8)
+
+
+def _is_coloured(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.mode in ("RGB", "RGBA")
+    except (OSError, SyntaxError):
+        return False        # reading it says what is wrong
+
+
+def _is_visible(path: Path) -> bool:
+    return not path.name.startswith(".")        # archives made on a Mac hold ._name.jpg beside name.jpg

@@ -1,8 +1,11 @@
-"""What the commands share: plain errors, the device, the memory flags."""
+"""What the commands share: plain errors, the device, flags, the settings of a run."""
 
 import argparse
 import functools
+import hashlib
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,17 +15,18 @@ import yaml
 from dataset.errors import DatasetError
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.runner import RunError
-from inference.segmenter import PRECISIONS
-from model import CheckpointError, ConfigError, LossError
+from inference.segmenter import PRECISIONS, VideoSegmenter
+from inference.views import ViewSegmenter, views_of
+from model import CheckpointError, ConfigError, LossError, load_network
 
 USER_ERRORS = (DatasetError, CheckpointError, ConfigError, LossError, MemoryConfigError, RunError, OSError)
-MEMORY_FLAGS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Bad input ends a command with one line on stderr and exit status 2; a signal with 130."""
     @functools.wraps(function)
     def run(*arguments: object) -> None:
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             function(*arguments)
         except USER_ERRORS as error:
@@ -35,9 +39,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def device_of(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:n -> a device that is there."""
+    """auto, cpu, cuda or cuda:n -> a device that is there; under torchrun "auto" is this process's own GPU."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        local = int(os.environ.get("LOCAL_RANK", 0))
+        return torch.device(f"cuda:{local % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -47,25 +52,35 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def add_network_flags(parser: argparse.ArgumentParser) -> None:
-    """--weights, --device, --precision."""
-    parser.add_argument("--weights", type=Path, required=True, help="network: own or published STCN layout")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
-    parser.add_argument("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """What every evaluation has: weights, output, memory bank, views."""
+    add = parser.add_argument
+    add("--weights", type=Path, required=True, help="network: own or published STCN layout")
+    add("--output", type=Path, required=True, help="run folder")
+    add("--sequences", nargs="+", metavar="NAME", help="only these")
+    add("--config", type=Path, help="YAML with values for these flags; flags given here win")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
+    add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
+    add("--flip", action="store_true", help="average with the mirrored video (twice the time and memory)")
+    add("--scales", type=float, nargs="+", default=[1.0], metavar="X", help="average over these scales (default: 1)")
+    add("--overlays", action="store_true", help="also write OUTPUT/overlays/<sequence>/<frame>.jpg")
+    add("--overwrite", action="store_true", help="start anew where OUTPUT holds a run with other settings")
+    add("--no-score", action="store_true", help="do not score the masks")
+    add_memory_flags(parser)
 
 
 def add_memory_flags(parser: argparse.ArgumentParser) -> None:
     """The memory bank's options."""
-    flags = parser.add_argument_group("memory bank")
-    flags.add_argument("--memory", choices=list(POLICIES), default="lfu", help="which bank (default: lfu)")
-    flags.add_argument("--memory-frames", type=int, metavar="N", help="capacity in frames, a hard bound "
-                       "(default: 2 for lfu, unbounded for the others)")
-    flags.add_argument("--memory-every", type=int, default=5, metavar="K", help="store every K-th frame (default: 5)")
-    flags.add_argument("--top-k", type=int, default=20, metavar="K", help="entries a query cell reads (default: 20)")
-    flags.add_argument("--index", choices=INDICES, default="topk", help="what lfu counts: membership in the top-k, "
-                       "or softmax weight (default: topk)")
-    flags.add_argument("--include-last", action="store_true", help="hold the previous frame too, until the next")
-    flags.add_argument("--protect-first", action="store_true", help="never evict the first frame")
+    add = parser.add_argument_group("memory bank").add_argument
+    add("--memory", choices=list(POLICIES), default="lfu", help="which bank (default: lfu)")
+    add("--memory-frames", type=int, metavar="N", help="capacity in frames, a hard bound (default: 2 for lfu, "
+        "unbounded for the others)")
+    add("--memory-every", type=int, default=5, metavar="K", help="store every K-th frame (default: 5)")
+    add("--top-k", type=int, default=20, metavar="K", help="entries a query cell reads (default: 20)")
+    add("--index", choices=INDICES, default="topk", help="what lfu counts: membership in the top-k, or softmax weight "
+        "(default: topk)")
+    add("--include-last", action="store_true", help="hold the previous frame too, until the next")
+    add("--protect-first", action="store_true", help="never evict the first frame")
 
 
 def memory_from(options: argparse.Namespace) -> MemoryBank:
@@ -78,19 +93,54 @@ def memory_from(options: argparse.Namespace) -> MemoryBank:
     )
 
 
-def apply_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callable[[], ViewSegmenter]:
+    """Check the flags that describe a segmenter, load the weights, and return what makes segmenters."""
+    memory_from(options)                                   # contradictory flags are an error before loading
+    if min(options.scales) <= 0:
+        raise ConfigError(f"--scales {min(options.scales)}: expected positive numbers")
+    network = load_network(options.weights, device_of(options.device))
+    views = views_of(short_side, tuple(options.scales), options.flip)
+
+    def make() -> VideoSegmenter:
+        return VideoSegmenter(network, memory_from(options), options.memory_every, options.precision)
+
+    return lambda: ViewSegmenter(make, views)
+
+
+def settings_from(options: argparse.Namespace, name: str, *more: str) -> dict:
+    """What the masks depend on: a run is gone on with only where all of it is the same."""
+    try:
+        with open(options.weights, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise CheckpointError(f"{options.weights}: expected weights, found no such file; check --weights") from None
+    names = (
+        "precision", "flip", "scales", "memory", "memory_frames", "memory_every", "top_k", "index", "include_last",
+        "protect_first", *more,
+    )
+    values = {key: getattr(options, key) for key in names}
+    return {
+        "command": name, "weights": str(options.weights), "weights_sha256": digest,
+        **{key: str(value) if isinstance(value, Path) else value for key, value in values.items()},
+    }
+
+
+def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
     """Parse, taking the defaults of flags from the YAML of --config; flags given on the command line win."""
     early = argparse.ArgumentParser(add_help=False)
     early.add_argument("--config", type=Path)
     path = early.parse_known_args(arguments)[0].config
     if path is not None:
         try:
-            defaults = yaml.safe_load(path.read_text()) or {}
+            values = yaml.safe_load(path.read_text()) or {}
         except yaml.YAMLError as error:
             raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-        known = {action.dest for action in parser._actions}
-        for key in defaults:
-            if key.replace("-", "_") not in known:
+        values = {str(key).replace("-", "_"): value for key, value in values.items()}
+        actions = {action.dest: action for action in parser._actions}
+        for key, value in values.items():
+            if key not in actions:
                 raise ConfigError(f"{path}: unknown key '{key}'; keys are flags without their dashes")
-        parser.set_defaults(**{key.replace("-", "_"): value for key, value in defaults.items()})
+            if actions[key].choices and value not in actions[key].choices:
+                raise ConfigError(f"{path}: {key}: expected one of {', '.join(actions[key].choices)}, found {value!r}")
+        parser.set_defaults(**values)
     return parser.parse_args(arguments)

@@ -1,15 +1,16 @@
 """From sequences to a result folder: read ahead, segment, write behind; report; go on where a run stopped.
 
 A run folder holds one folder of masks per finished sequence and `run.json`: all settings, versions, and per
-sequence the frames, seconds, and entries held.
+sequence the frames, seconds, and entries held. `.records/<sequence>.json` says that a sequence is finished.
 """
 
 import json
 import platform
 import queue
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,8 +21,9 @@ import torch
 from tqdm import tqdm
 
 from dataset.folder import FolderSequence
+from inference.ranks import Ranks
 from inference.scoring import write_text
-from inference.segmenter import VideoSegmenter
+from inference.views import ViewSegmenter
 from inference.writer import SequenceWriter
 
 T = TypeVar("T")
@@ -44,53 +46,81 @@ class SequenceReport:
     bytes_held_peak: int          # of the bank's entries
 
 
-def run_sequences(
-    sequences: list[FolderSequence], make_segmenter: Callable[[], VideoSegmenter], output: Path, settings: dict,
-    overwrite: bool = False, overlays: bool = False, masks: str = "",
-) -> dict:
-    """Segment every sequence into `output/<masks>/<sequence>/<frame>.png`; returns the content of run.json.
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run's files lie, and what it was asked to do."""
 
-    Sequences that an earlier run with the same `settings` finished are kept. Raises RunError where the folder
-    holds a run with other settings, unless `overwrite`.
+    output: Path
+    settings: dict                # what the masks depend on
+    masks: str = ""               # folder of masks below `output`
+    overlays: bool = False
+
+    @property
+    def file(self) -> Path:
+        return self.output / "run.json"
+
+    def record(self, sequence: str) -> Path:
+        return self.output / ".records" / f"{sequence}.json"
+
+    def results(self, sequence: str) -> Path:
+        return self.output / self.masks / sequence
+
+    def writer(self, sequence: str) -> SequenceWriter:
+        return SequenceWriter(self.results(sequence), self.output / "overlays" / sequence if self.overlays else None)
+
+    def finished(self, sequence: str) -> bool:
+        folders = [self.results(sequence), *([self.output / "overlays" / sequence] if self.overlays else [])]
+        return self.record(sequence).is_file() and all(path.is_dir() for path in folders)
+
+
+def run_sequences(
+    sequences: Sequence[FolderSequence], make_segmenter: Callable[[], ViewSegmenter], folder: RunFolder,
+    ranks: Ranks, overwrite: bool = False, wanted: Callable[[FolderSequence], frozenset[str] | None] = lambda _: None,
+) -> dict:
+    """Segment every sequence, each process its share; returns the content of run.json.
+
+    Sequences that an earlier run with the same settings finished are kept. `wanted` names the frames of a sequence
+    whose masks are written (None: all). Raises RunError where the folder holds a run with other settings,
+    unless `overwrite`.
     """
-    run_file = output / "run.json"
-    run = _open_run(run_file, settings, overwrite)
-    output.mkdir(parents=True, exist_ok=True)
-    done = {s.name for s in sequences if s.name in run["sequences"] and (output / masks / s.name).is_dir()}
+    if ranks.first:
+        _open_run(folder, overwrite)
+    ranks.wait()
+    mine = ranks.share(sequences)
+    done = [sequence for sequence in mine if folder.finished(sequence.name)]
     segmenter = make_segmenter()
     bar = tqdm(
-        total=sum(map(len, sequences)), initial=sum(len(s) for s in sequences if s.name in done), unit="frame",
-        desc=output.name, dynamic_ncols=True, mininterval=0.5,
+        total=sum(map(len, mine)), initial=sum(map(len, done)), unit="frame", desc=folder.output.name,
+        dynamic_ncols=True, mininterval=0.5, position=ranks.rank,
     )
     with bar:
-        for sequence in sequences:
-            if sequence.name in done:
+        for sequence in mine:
+            if sequence in done:
                 continue
             segmenter.reset()
-            writer = SequenceWriter(
-                output / masks / sequence.name, output / "overlays" / sequence.name if overlays else None
-            )
-            report = run_sequence(sequence, segmenter, writer, bar)
-            run["sequences"][sequence.name] = asdict(report)
-            run["totals"] = _totals(run["sequences"])
-            write_text(run_file, json.dumps(run, indent=1) + "\n")
-    return run
+            report = run_sequence(sequence, segmenter, folder.writer(sequence.name), bar, wanted(sequence))
+            folder.record(sequence.name).parent.mkdir(exist_ok=True)
+            write_text(folder.record(sequence.name), json.dumps(asdict(report)) + "\n")
+    ranks.wait()
+    return _close_run(folder, sequences, write=ranks.first)
 
 
 def run_sequence(
-    sequence: FolderSequence, segmenter: VideoSegmenter, writer: SequenceWriter, bar: tqdm
+    sequence: FolderSequence, segmenter: ViewSegmenter, writer: SequenceWriter, bar: tqdm,
+    wanted: frozenset[str] | None = None,
 ) -> SequenceReport:
-    """Segment one sequence with a fresh segmenter."""
-    memory, started = segmenter.memory, time.perf_counter()
+    """Segment one sequence with a fresh segmenter; write the masks of the `wanted` frames (None: all)."""
+    started = time.perf_counter()
     seconds, held, peak_bytes = 0.0, [], 0
     with writer:
         for frame in read_ahead(sequence):
             begin = time.perf_counter()
             labels = segmenter.labels(segmenter.step(frame.image, frame.annotation))
             seconds += time.perf_counter() - begin
-            writer.write(frame, labels)
-            held.append(memory.frames_held)
-            peak_bytes = max(peak_bytes, memory.bytes_held)
+            if wanted is None or frame.name in wanted:
+                writer.write(frame, labels)
+            held.append(segmenter.frames_held)
+            peak_bytes = max(peak_bytes, segmenter.bytes_held)
             bar.set_postfix_str(f"{sequence.name}, {len(held) / seconds:.1f} FPS", refresh=False)
             bar.update()
     return SequenceReport(
@@ -136,32 +166,51 @@ def read_ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
         stop.set()
 
 
-def _open_run(run_file: Path, settings: dict, overwrite: bool) -> dict:
-    """The run to go on with: the one in the file where its settings are these, or a new one."""
-    fresh = {"settings": settings, "versions": _versions(), "totals": {}, "sequences": {}}
-    if overwrite or not run_file.exists():
-        run_file.unlink(missing_ok=True)
-        return fresh
-    try:
-        run = json.loads(run_file.read_text())
-        earlier = run["settings"]
-    except (ValueError, KeyError, TypeError):
-        raise RunError(f"{run_file}: expected the record of a run, found something else; choose another --output, "
-                       "or give --overwrite") from None
-    settings = json.loads(json.dumps(settings))
-    differing = [key for key in settings | earlier if settings.get(key) != earlier.get(key)]
-    if differing:
-        key = differing[0]
-        raise RunError(
-            f"{run_file}: holds a run with {key}={earlier.get(key)!r}, this one has {settings.get(key)!r}; choose "
-            "another --output, or give --overwrite"
-        )
+def describe(totals: dict) -> str:
+    """One line for people."""
+    return (
+        f"{totals['frames']} frames at {totals['fps']:.2f} FPS ({totals['fps_with_files']:.2f} with files), memory "
+        f"frames held: {totals['frames_held_mean']:.2f} on average, {totals['frames_held_peak']:.2f} at most"
+    )
+
+
+def _open_run(folder: RunFolder, overwrite: bool) -> None:
+    """Go on with the run in the folder where its settings are these; otherwise begin one."""
+    settings = json.loads(json.dumps(folder.settings))
+    if folder.file.exists() and not overwrite:
+        try:
+            earlier = json.loads(folder.file.read_text())["settings"]
+            differing = [key for key in settings | earlier if settings.get(key) != earlier.get(key)]
+        except (ValueError, KeyError, TypeError):
+            raise RunError(f"{folder.file}: expected the record of a run, found something else; choose another "
+                           "--output, or give --overwrite") from None
+        if differing:
+            key = differing[0]
+            raise RunError(
+                f"{folder.file}: holds a run with {key}={earlier.get(key)!r}, this one has {settings.get(key)!r}; "
+                "choose another --output, or give --overwrite"
+            )
+        return
+    for record in (folder.output / ".records").glob("*.json"):      # what the earlier run wrote, and nothing else
+        shutil.rmtree(folder.results(record.stem), ignore_errors=True)
+        shutil.rmtree(folder.output / "overlays" / record.stem, ignore_errors=True)
+        record.unlink()
+    folder.output.mkdir(parents=True, exist_ok=True)
+    write_text(folder.file, json.dumps({"settings": settings, "versions": _versions()}, indent=1) + "\n")
+
+
+def _close_run(folder: RunFolder, sequences: Sequence[FolderSequence], write: bool) -> dict:
+    """Gather the records of all processes into run.json."""
+    run = json.loads(folder.file.read_text())
+    reports = {s.name: json.loads(folder.record(s.name).read_text()) for s in sequences}
+    run |= {"totals": _totals(list(reports.values())), "sequences": reports}
+    if write:
+        write_text(folder.file, json.dumps(run, indent=1) + "\n")
     return run
 
 
-def _totals(sequences: dict[str, dict]) -> dict:
+def _totals(reports: list[dict]) -> dict:
     """Over the whole set: frames / seconds (docs/METHOD.md), and the bank's size."""
-    reports = list(sequences.values())
     frames, seconds, wall = (sum(r[key] for r in reports) for key in ("frames", "seconds", "wall_seconds"))
     return {
         "frames": frames, "seconds": seconds, "wall_seconds": wall,

@@ -64,7 +64,8 @@ def test_golden_masks_come_out_of_the_command(frames, shared, seeded_state, tmp_
 def test_a_run_folder_holds_masks_record_and_official_csvs(root, weights, tmp_path, capsys):
     run = evaluate(root, weights, tmp_path / "out", "--overlays")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "clip-001", "clip-002", "global_results-val.csv", "overlays", "per-sequence_results-val.csv", "run.json"
+        ".records", "clip-001", "clip-002", "global_results-val.csv", "overlays", "per-sequence_results-val.csv",
+        "run.json",
     ]
     assert len(list((tmp_path / "out/overlays/clip-001").glob("*.jpg"))) == 7
     mask = tmp_path / "out/clip-001/00003.png"
@@ -90,7 +91,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(root, weights, tmp_p
         with pytest.raises(SystemExit, match="130"):
             evaluate(root, weights, tmp_path / "parts")
     left = sorted(path.name for path in (tmp_path / "parts").iterdir())
-    assert left == ["clip-001", "run.json"]            # nothing half-written
+    assert left == [".records", "clip-001", "run.json"]         # nothing half-written
     kept = (tmp_path / "parts/clip-001/00001.png").stat().st_mtime_ns
     parts = evaluate(root, weights, tmp_path / "parts")
     assert (tmp_path / "parts/clip-001/00001.png").stat().st_mtime_ns == kept

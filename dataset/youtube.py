@@ -1,0 +1,109 @@
+"""YouTube-VOS and folders laid out like it (LVOS, MOSE, long videos): objects that appear at any frame.
+
+Xu et al., "YouTube-VOS: a large-scale video object segmentation benchmark", 2018. Layout: `JPEGImages/<video>`,
+`Annotations/<video>` and, in YouTube-VOS, `meta.json`. Frames without an annotation file have none.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from dataset.errors import DatasetError
+from dataset.folder import FolderSequence, Frame, list_images
+
+
+@dataclass
+class YouTubeSequence(FolderSequence):
+    """A video whose objects are given where they first appear, each once.
+
+    Annotation files may hold more than that (whole ground truth); what is given of them is the labels not seen
+    before. `required`: the frames whose masks the benchmark asks for. `categories`: by object number.
+    """
+
+    required: frozenset[str] = frozenset()
+    categories: dict[int, str] = field(default_factory=dict)
+
+    def frames_from(self, start: int) -> Iterator[Frame]:
+        """As FolderSequence's, annotations restricted to objects not seen before (from `start` on)."""
+        seen: set[int] = set()
+        for frame in super().frames_from(start):
+            newcomers = set() if frame.annotation is None else set(np.unique(frame.annotation).tolist()) - seen - {0}
+            seen |= newcomers
+            given = np.where(np.isin(frame.annotation, list(newcomers)), frame.annotation, 0) if newcomers else None
+            yield replace(frame, annotation=given)
+
+
+def youtube_sequences(
+    root: Path | str, all_frames_root: Path | str | None = None, names: Sequence[str] | None = None
+) -> list[YouTubeSequence]:
+    """The videos of a root in the order of their names.
+
+    Args:
+        root: holds JPEGImages, Annotations and, if it is YouTube-VOS, meta.json, whose frames are `required`.
+        all_frames_root: the same videos with every frame; they are all segmented where it is given.
+        names: only these videos.
+    Raises DatasetError for whatever is missing, and for a name that is not there.
+    """
+    root = Path(root)
+    for folder in (root, root / "JPEGImages", root / "Annotations"):
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: expected the YouTube-VOS layout (JPEGImages, Annotations, meta.json), found "
+                               "no such folder; check --youtube-root")
+    frames_root = root if all_frames_root is None else Path(all_frames_root)
+    if not (frames_root / "JPEGImages").is_dir():
+        raise DatasetError(f"{frames_root / 'JPEGImages'}: expected the videos with every frame, found no such folder; "
+                           "check --all-frames-root")
+    meta = _read_meta(root / "meta.json")
+    annotated = (path.name for path in (root / "Annotations").iterdir() if path.is_dir())
+    objects = dict.fromkeys(sorted(annotated)) if meta is None else meta
+    if not objects:
+        raise DatasetError(f"{root / 'Annotations'}: expected a folder per video, found none; unpack the archive again")
+    return [_sequence(root, frames_root, name, objects[name]) for name in _chosen([*objects], names, root)]
+
+
+def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) -> YouTubeSequence:
+    annotations = {path.stem: path for path in list_images(root / "Annotations" / name)}
+    if not annotations:
+        raise DatasetError(f"{root / 'Annotations' / name}: expected the masks of objects where they first appear, "
+                           "found none; unpack the archive again")
+    frames = list_images(frames_root / "JPEGImages" / name)
+    required = {path.stem for path in frames}
+    if objects is not None:
+        required = {frame for entry in objects.values() for frame in entry.get("frames", [])} or required
+    if absent := sorted(required - {path.stem for path in frames}):
+        raise DatasetError(f"{frames_root / 'JPEGImages' / name}: expected frame {absent[0]} that meta.json lists, "
+                           "found no such file; unpack the archive again")
+    categories = {int(number): entry.get("category", "") for number, entry in (objects or {}).items()}
+    return YouTubeSequence(name, frames, annotations, required=frozenset(required), categories=categories)
+
+
+def _read_meta(path: Path) -> dict[str, dict] | None:
+    """video -> object number -> {"category", "frames"}; None where there is no meta.json."""
+    if not path.is_file():
+        return None
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        return {name: videos[name]["objects"] for name in sorted(videos)}
+    except (ValueError, KeyError, TypeError):
+        raise DatasetError(f'{path}: expected {{"videos": {{name: {{"objects": ...}}}}}}, found something else; '
+                           "restore it from the archive, or remove it to segment every frame") from None
+
+
+def read_categories(path: Path) -> set[str]:
+    """The categories of a meta.json, such as the training set's: the seen ones."""
+    meta = _read_meta(path)
+    if meta is None:
+        raise DatasetError(f"{path}: expected the training set's meta.json, found no such file; check --seen-from")
+    return {entry["category"] for objects in meta.values() for entry in objects.values() if "category" in entry}
+
+
+def _chosen(videos: list[str], names: Sequence[str] | None, root: Path) -> list[str]:
+    for name in names or ():
+        if name not in videos:
+            nearest = difflib.get_close_matches(name, videos, n=1, cutoff=0)[0]
+            raise DatasetError(f"{root}: expected to find video {name}, found no such name; did you mean {nearest}?")
+    return [name for name in videos if names is None or name in names]

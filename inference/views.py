@@ -1,0 +1,94 @@
+"""Segmenting through one or several views of each frame: shrunk, mirrored; probabilities averaged.
+
+A view is a VideoSegmenter of its own, with its own memory bank. One view at native size is the segmenter
+itself, to the bit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from inference.segmenter import VideoSegmenter
+
+
+@dataclass(frozen=True)
+class View:
+    """How a frame is shown to a segmenter."""
+
+    short_side: int = 0       # pixels; larger frames are shrunk to it, smaller ones never enlarged; 0: as they are
+    scale: float = 1.0        # on top of that
+    flip: bool = False
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the view of a frame of this size."""
+        shortest = min(height, width)
+        factor = self.scale * (min(1.0, self.short_side / shortest) if self.short_side else 1.0)
+        return (height, width) if factor == 1 else (round(height * factor), round(width * factor))
+
+
+class ViewSegmenter:
+    """The interface of VideoSegmenter over frames of any size, through `views`.
+
+    Args:
+        make: makes one VideoSegmenter, with its own bank, per view.
+    """
+
+    def __init__(self, make: Callable[[], VideoSegmenter], views: tuple[View, ...] = (View(),)) -> None:
+        self.views = views
+        self.segmenters = [make() for _ in views]
+
+    def reset(self) -> None:
+        for segmenter in self.segmenters:
+            segmenter.reset()
+
+    @property
+    def objects(self) -> list[int]:
+        return self.segmenters[0].objects
+
+    @property
+    def frames_held(self) -> float:
+        """Entries over the cells of a view's frame, in the first view's bank."""
+        return self.segmenters[0].memory.frames_held
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of the entries of all views' banks."""
+        return sum(segmenter.memory.bytes_held for segmenter in self.segmenters)
+
+    @torch.inference_mode()
+    def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
+        """As VideoSegmenter.step: [1 + objects, H, W] at the frame's own size."""
+        size = frame.shape[:2]
+        total = None
+        for view, segmenter in zip(self.views, self.segmenters, strict=True):
+            shown = view.size(*size)
+            probabilities = segmenter.step(
+                _show(frame, shown, view.flip, cv2.INTER_AREA),
+                None if annotation is None else _show(annotation, shown, view.flip, cv2.INTER_NEAREST),
+            )
+            probabilities = probabilities.flip(-1) if view.flip else probabilities
+            if shown != size:
+                probabilities = interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
+            total = probabilities if total is None else total + probabilities
+        return total if len(self.views) == 1 else total / len(self.views)
+
+    def labels(self, probabilities: Tensor) -> np.ndarray:
+        """As VideoSegmenter.labels."""
+        return self.segmenters[0].labels(probabilities)
+
+
+def views_of(short_side: int, scales: tuple[float, ...], flip: bool) -> tuple[View, ...]:
+    """Every scale, mirrored as well with `flip`."""
+    mirrored = (False, True) if flip else (False,)
+    return tuple(View(short_side, scale, flipped) for scale in scales for flipped in mirrored)
+
+
+def _show(picture: np.ndarray, size: tuple[int, int], flip: bool, interpolation: int) -> np.ndarray:
+    if picture.shape[:2] != size:
+        picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
+    return np.ascontiguousarray(picture[:, ::-1]) if flip else picture
