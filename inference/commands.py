@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
@@ -26,7 +27,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Bad input ends a command with one line on stderr and exit status 2; a signal with 130."""
     @functools.wraps(function)
     def run(*arguments: object) -> None:
-        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
         try:
             function(*arguments)
         except USER_ERRORS as error:

@@ -165,15 +165,22 @@ def _objects(first: Path, binary: bool) -> list[int]:
     return objects
 
 
-def _read_pair(truth: Path, prediction: Path, binary: bool) -> tuple[np.ndarray, np.ndarray]:
+def read_result(prediction: Path, truth: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The result mask of a frame, [H, W]; raises DatasetError where it is missing or not of `shape`."""
     if not prediction.is_file():
         raise DatasetError(f"{prediction}: expected the result mask of this frame, found none; "
                            "segment the whole sequence")
-    labels, found = read_labels(truth), read_labels(prediction)
-    if labels.shape != found.shape:
-        (height, width), (rows, columns) = labels.shape, found.shape
+    labels = read_labels(prediction)
+    if labels.shape != shape:
+        (height, width), (rows, columns) = shape, labels.shape
         raise DatasetError(f"{prediction}: expected {width}x{height} pixels, the size of {truth}, found "
                            f"{columns}x{rows}; write results at the size of the annotations")
+    return labels
+
+
+def _read_pair(truth: Path, prediction: Path, binary: bool) -> tuple[np.ndarray, np.ndarray]:
+    labels = read_labels(truth)
+    found = read_result(prediction, truth, labels.shape)
     return ((labels > 0).astype(np.uint8), (found > 0).astype(np.uint8)) if binary else (labels, found)
 
 

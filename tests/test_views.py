@@ -1,0 +1,52 @@
+"""Views: shrunk, mirrored and scaled versions of a frame, averaged at its own size."""
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.synthetic_clip import SyntheticClip
+from inference import VideoSegmenter, build_memory
+from inference.views import View, ViewSegmenter, views_of
+
+
+def segment(network, views, flipped=False):
+    clip = SyntheticClip(seed=4, size=(60, 90), objects=2)
+    segmenter = ViewSegmenter(lambda: VideoSegmenter(network, build_memory("lfu"), 2), views)
+    results = []
+    for t in range(4):
+        frame, labels = (np.ascontiguousarray(x[:, ::-1]) if flipped else x for x in clip.frame(t))
+        results.append(segmenter.step(frame, labels if t == 0 else None))
+    return torch.stack(results), segmenter
+
+
+def test_one_view_at_native_size_is_the_segmenter_itself(tiny_network):
+    clip = SyntheticClip(seed=4, size=(60, 90), objects=2)
+    plain = VideoSegmenter(tiny_network, build_memory("lfu"), 2)
+    results, _ = segment(tiny_network, views_of(0, (1.0,), False))
+    for t in range(4):
+        frame, labels = clip.frame(t)
+        assert torch.equal(results[t], plain.step(frame, labels if t == 0 else None))
+
+
+def test_mirroring_the_video_mirrors_the_average_of_both_views(tiny_network):
+    views = views_of(0, (1.0,), True)
+    straight, mirrored = segment(tiny_network, views)[0], segment(tiny_network, views, flipped=True)[0]
+    torch.testing.assert_close(straight, mirrored.flip(-1), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("view", "size"),
+    [
+        (View(), (1080, 1920)), (View(short_side=480), (480, 853)), (View(short_side=480, scale=1.5), (720, 1280)),
+        (View(short_side=2000), (1080, 1920)), (View(scale=0.5), (540, 960)),
+    ],
+)
+def test_sizes(view, size):
+    assert view.size(1080, 1920) == size
+
+
+def test_probabilities_come_back_at_the_frames_size_and_sum_to_one(tiny_network):
+    results, segmenter = segment(tiny_network, views_of(48, (1.0, 1.5), True))
+    assert results.shape == (4, 3, 60, 90)
+    torch.testing.assert_close(results.sum(1), torch.ones(4, 60, 90))
+    assert segmenter.bytes_held == sum(s.memory.bytes_held for s in segmenter.segmenters)
