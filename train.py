@@ -4,7 +4,9 @@
     python train.py --config configs/video.yaml --init-weights runs/static/network.pth --output runs/video
 
 Any value can be set from the command line (`--set training.lr=2e-5 data.crop=256`). A run that was stopped
-goes on with `--resume auto`, with the same samples and the same result as if it had not been.
+goes on with `--resume auto`, with the same samples and the same result as if it had not been. On several GPUs:
+
+    torchrun --nproc-per-node 4 train.py --config configs/static.yaml --output runs/static
 """
 
 import argparse
@@ -17,6 +19,7 @@ import yaml
 
 from dataset.clips import ClipConfig, Clips
 from inference.commands import command, device_of
+from inference.validation import ValidationConfig, make_validation
 from model import STCN, ConfigError, NetworkConfig
 from model.checkpoint import load_state, read_weights
 from model.config import assign, from_mapping, to_mapping
@@ -32,6 +35,7 @@ class RunConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    validation: ValidationConfig | None = None
 
 
 @command
@@ -42,15 +46,21 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(config.training.seed)
     network = build_network(config, options.init_weights)
     samples = Clips(config.data, config.training.seed, config.training.batch_size, config.training.iterations)
+    validation = config.validation
     trainer = Trainer(
-        network, samples, config.training, config.objective, output, device_of(options.device), to_mapping(config)
+        network, samples, config.training, config.objective, output, device_of(options.device), to_mapping(config),
+        make_validation(validation) if validation else None, validation.every if validation else 0,
     )
     resume(trainer, options.resume)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False))
-    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, on {trainer.device}, to {output}")
-    print(f"wrote {trainer.run()}")
+    if trainer.processes.first:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False))
+        millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+        print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, {trainer.device}, to {output}")
+    final = trainer.run()
+    if trainer.processes.first:
+        print(f"wrote {final}")
+    trainer.processes.close()
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -97,9 +107,8 @@ def resume(trainer: Trainer, wanted: str | None) -> None:
             )
     elif wanted != "auto":
         trainer.resume(Path(wanted))
-    elif trainer.checkpoints:
-        trainer.resume(trainer.checkpoints[-1])
-        print(f"resumed {trainer.checkpoints[-1]}", file=sys.stderr)
+    elif (path := trainer.resume_newest()) is not None:
+        print(f"resumed {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -56,7 +57,7 @@ class ClipConfig:
 
 class Clips(Dataset):
     """Sample i of a run: {"frames" [3, 3, crop, crop] uint8, "labels" [3, crop, crop] int64, "num_objects",
-    "index"}.
+    "index", "gap"}.
 
     Args:
         config: sources and sampling. seed: of the run. batch_size: samples an iteration, all ranks together.
@@ -65,6 +66,7 @@ class Clips(Dataset):
 
     def __init__(self, config: ClipConfig, seed: int, batch_size: int, iterations: int) -> None:
         self.config, self.seed, self.batch_size, self.iterations = config, seed, batch_size, iterations
+        cv2.setNumThreads(0)        # loading processes are many; each stays on one core
         self.sources = [_read(source) for source in config.sources]
         self.rows = [
             (number, item)
@@ -81,15 +83,17 @@ class Clips(Dataset):
         """Sample `index`; raises DatasetError where one of its files cannot be used."""
         number, item = self.rows[self._order(index // len(self.rows))[index % len(self.rows)]]
         progress = (index // self.batch_size) / self.iterations
+        gap = self.config.max_gap(progress)
         frames, labels = self.sources[number].clip(
             item, crop=self.config.crop, rng=np.random.default_rng((self.seed, _SAMPLE, index)),
-            max_gap=self.config.max_gap(progress), max_objects=self.config.max_objects,
+            max_gap=gap, max_objects=self.config.max_objects,
         )
         return {
             "frames": torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))),
             "labels": torch.from_numpy(labels.astype(np.int64)),
             "num_objects": max(1, int(labels.max())),
             "index": index,
+            "gap": gap,
         }
 
     @functools.lru_cache(maxsize=2)  # noqa: B019  (one instance a process, for its whole life)

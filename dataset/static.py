@@ -1,5 +1,6 @@
 """Training clips from still images: three augmented copies of one image with one object (static stage)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dataset.masks import read_image, read_labels
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FRAMES = 3
+_IMAGE_WORDS, _MASK_WORDS = {"image", "images", "img", "imgs", "im"}, {"mask", "masks", "gt"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,15 @@ def match_folders(images: Path, masks: Path) -> list[tuple[Path, Path | None]]:
     found = {path.stem: path for path in sorted(masks.glob("*.png")) if _is_visible(path)}
     listed = [path for path in sorted(images.glob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
     return [(image, found.get(image.stem)) for image in listed if _is_visible(image)]
+
+
+def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
+    """Folders (images, masks) whose names differ in that word alone: DUTS-TR-Image, DUTS-TR-Mask; HRSOD_train,
+    HRSOD_train_mask."""
+    words = {path: re.split("[-_ ]", path.name.lower()) for path in sorted(root.iterdir()) if path.is_dir()}
+    names = {path: [word for word in words[path] if word not in _IMAGE_WORDS | _MASK_WORDS] for path in words}
+    masks = [path for path in words if _MASK_WORDS.intersection(words[path])]
+    return [(image, mask) for mask in masks for image in words if image not in masks and names[image] == names[mask]]
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -34,8 +34,15 @@ def dice_loss(masks: Tensor, targets: Tensor) -> Tensor:
     return (1 - (2 * overlap + 1) / (total + 1)).mean()
 
 
-def intersection_over_union(masks: Tensor, targets: Tensor) -> Tensor:
-    """Mean IoU over objects of thresholded masks: [objects, H, W] probabilities and 0/1 targets."""
-    predicted, true = masks > 0.5, targets > 0.5
-    union = (predicted | true).sum((1, 2))
-    return torch.where(union > 0, (predicted & true).sum((1, 2)) / union.clamp(min=1), 1.0).mean()
+def mean_intersection_over_union(masks: Tensor, labels: Tensor, objects: list[int]) -> Tensor:
+    """Mean over samples of the mean IoU of their objects; 1 where mask and truth are empty.
+
+    Args:
+        masks: [B, objects, H, W] probabilities; labels: [B, H, W]; objects: how many each sample has.
+    """
+    samples = []
+    for i, n in enumerate(objects):
+        predicted, true = masks[i, :n] > 0.5, labels[i] == torch.arange(1, n + 1, device=labels.device)[:, None, None]
+        union = (predicted | true).sum((1, 2))
+        samples.append(torch.where(union > 0, (predicted & true).sum((1, 2)) / union.clamp(min=1), 1.0).mean())
+    return torch.stack(samples).mean()

@@ -1,6 +1,7 @@
 """The training loop: schedules by iteration, exact resume, errors that stop it."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -161,11 +162,91 @@ def _killed_at(iteration):
 
     original = Trainer._step
 
-    def step(self, batch):
+    def step(self, *arguments):
         if self.iteration == iteration:
             raise RuntimeError("killed")
-        return original(self, batch)
+        return original(self, *arguments)
 
     return step
 
 
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(config, tmp_path, capsys):
+    whole = run(config, tmp_path / "run", "--set", "training.save_every=2")
+    newest = sorted((tmp_path / "run/checkpoints").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    (tmp_path / "run/network.pth").unlink()
+    again = run(config, tmp_path / "run", "--resume", "auto", "--set", "training.save_every=2")
+    error = capsys.readouterr().err
+    assert f"warning: {newest}" in error
+    assert "iteration_0000004.pth" in error
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_accumulation_gives_the_same_step_as_one_batch(config, tmp_path):
+    options = ("--set", "objective.regularizer=none", "training.iterations=2", "training.optimizer=adamw")
+    one = run(config, tmp_path / "one", *options)
+    two = run(config, tmp_path / "two", *options, "training.accumulate=2")
+    assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
+
+
+def test_validation_scores_are_logged_and_the_best_weights_kept(config, tmp_path):
+    root = yaml.safe_load(config.read_text())["data"]["sources"][1]["root"]
+    run(config, tmp_path / "run", "--set", f"validation={{davis_root: {root}, every: 3}}")
+    assert read_weights(tmp_path / "run/best.pth")
+    assert "validation" in yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    assert "J&F" in _scalars(tmp_path / "run", "validation/")
+
+
+def test_curves_say_what_a_retrain_needs(config, tmp_path):
+    run(config, tmp_path / "run")
+    assert {"total", "frame_1", "frame_2", "cross_entropy", "hard_fraction", "gap", "learning_rate", "iou_frame_1",
+            "iou_frame_2", "samples_per_second", "share_waiting_for_data", "gradient_norm"} <= _scalars(
+        tmp_path / "run", "train/"
+    ).keys()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(config, tmp_path):
+    """The same global batch: the same losses to 1e-5 over ten steps, at the thesis's learning rate."""
+    more = ["--set", "training.iterations=10", "training.log_every=1", "training.lr=1e-5",
+            "objective.regularizer=none"]
+    run(config, tmp_path / "one", *more)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29511", "train.py",
+         "--config", str(config), "--output", str(tmp_path / "two"), "--device", "cpu", *more],
+        check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    one, two = (_scalars(tmp_path / name, "train/")["total"] for name in ("one", "two"))
+    assert len(one) == len(two) == 10
+    assert one == pytest.approx(two, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_kill_and_resume_at_five_random_moments_ends_with_equal_weights(config, tmp_path):
+    more = ["--set", "training.iterations=60", "training.save_every=5", "training.keep_checkpoints=2"]
+    whole = run(config, tmp_path / "whole", *more)
+    command = [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "killed"), "--device",
+               "cpu", "--resume", "auto", *more]
+    moments = random.Random(0)
+    for _ in range(5):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(4, 12))
+        process.kill()
+        process.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    killed = read_weights(tmp_path / "killed/network.pth")[1]
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def _scalars(output, prefix):
+    """name -> values of TensorBoard's curves."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(output / "log"))
+    events.Reload()
+    return {
+        name.removeprefix(prefix): [event.value for event in events.Scalars(name)]
+        for name in events.Tags()["scalars"] if name.startswith(prefix)
+    }

@@ -1,0 +1,153 @@
+"""Run folders as a report reads them: run.json and the per-sequence CSV of eval_davis.py or eval_youtube.py."""
+
+import csv
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dataset.errors import DatasetError
+from inference.scoring import GLOBAL_COLUMNS
+
+YOUTUBE_COLUMNS = ("J&F", "J-seen", "J-unseen", "F-seen", "F-unseen")
+BANKS = {"every_k": "every-{every}", "first_and_latest": "first-and-latest", "lfu": "LFU"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder, as far as a report needs it."""
+
+    folder: Path
+    name: str                                    # its label, or the folder's name: unique in a report
+    title: str                                   # its label, or the memory bank in words: unique for its data
+    family: str                                  # the bank in words, without the capacity
+    capacity: int | None                         # frames
+    data: str                                    # "DAVIS 2016 val", "DAVIS 2017 val", "YouTube-VOS valid", ...
+    year: int | None                             # of DAVIS
+    settings: dict
+    totals: dict[str, float]
+    sequences: list[str]
+    scores: dict[str, float]                     # in [0, 1]; empty where there is no ground truth
+    per_sequence: dict[str, dict[str, float]]    # the same for each sequence; empty where there is none
+    objects: dict[str, dict[str, float]]         # "bike-packing_2" -> J-Mean, F-Mean
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its scores, J&F first."""
+        return GLOBAL_COLUMNS if self.year else YOUTUBE_COLUMNS
+
+    @property
+    def j_and_f(self) -> float:
+        """NaN where there are no scores."""
+        return self.scores.get(self.columns[0], math.nan)
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of file names."""
+        return re.sub(r"[^\w.+-]+", "-", self.name)
+
+
+def read_runs(folders: list[Path], labels: list[str] | None = None) -> list[Run]:
+    """Read run folders; `labels` are RUN=NAME, RUN being a folder as given or its name.
+
+    Raises DatasetError for a folder without a finished run, a label without a run, and a run given twice.
+    """
+    names: dict[Path, str] = {}
+    for label in labels or []:
+        run, _, name = label.rpartition("=")
+        named = [folder for folder in folders if folder == Path(run) or folder.name == run]
+        if not named or not name:
+            raise DatasetError(f"--label {label}: expected RUN=NAME with one of the run folders, found "
+                               f"{', '.join(map(str, folders))}; write --label {folders[0]}=NAME")
+        names |= dict.fromkeys(named, name)
+    return _told_apart([_read_run(folder, names.get(folder)) for folder in folders])
+
+
+def by_data(runs: list[Run]) -> dict[str, list[Run]]:
+    """The runs of each data set, in the order of their first runs."""
+    return {data: [run for run in runs if run.data == data] for data in dict.fromkeys(run.data for run in runs)}
+
+
+def _told_apart(runs: list[Run]) -> list[Run]:
+    """Folders of one name get their parent's before it; banks of one title over one data set, their names behind."""
+    slugs = Counter(run.slug for run in runs)
+    runs = [
+        replace(run, name=f"{run.folder.resolve().parent.name}-{run.name}") if slugs[run.slug] > 1 else run
+        for run in runs
+    ]
+    slug, times = Counter(run.slug for run in runs).most_common(1)[0]
+    if times > 1:
+        folder = next(run.folder for run in runs if run.slug == slug)
+        raise DatasetError(f"{folder}: expected each run under its own name, found {times} named {slug}; "
+                           "give it once, or tell them apart with --label RUN=NAME")
+    titles = Counter((run.data, run.title) for run in runs)
+    return [
+        replace(run, title=f"{run.title} ({run.name})") if titles[run.data, run.title] > 1 else run for run in runs
+    ]
+
+
+def _read_run(folder: Path, label: str | None) -> Run:
+    file = folder / "run.json"
+    try:
+        content = json.loads(file.read_text())
+        settings, totals = content["settings"], content["totals"]
+        scores, per_sequence = content.get("scores") or {}, content.get("scores_per_sequence") or {}
+        sequences = list(per_sequence or content["sequences"])       # those the scores are of
+        family, capacity = _bank(settings)
+        youtube = settings["command"] == "eval_youtube"
+        if not (totals["frames"] and (youtube or scores.keys() >= set(GLOBAL_COLUMNS))):
+            raise KeyError("scores")
+    except FileNotFoundError:
+        raise DatasetError(f"{file}: expected the record of a run, found none; is {folder} a run folder?") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DatasetError(f"{file}: expected a finished, scored run, found no complete record of one; run the "
+                           "evaluation again") from None
+    return Run(
+        folder, label or folder.resolve().name, label or _title(family, capacity), family, capacity,
+        _data(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
+        per_sequence, _objects(folder / f"per-sequence_results-{settings.get('split', 'val')}.csv"),
+    )
+
+
+def _bank(settings: dict) -> tuple[str, int | None]:
+    """The memory bank in words, and its capacity."""
+    memory = settings["memory"]
+    words = [BANKS.get(memory, memory.replace("_", "-")).format(every=settings.get("memory_every", 5))]
+    words += [text for flag, text in (("include_last", "+ last"), ("protect_first", "+ first kept"))
+              if settings.get(flag)]
+    words += ["(softmax index)"] if memory == "lfu" and settings.get("index") == "softmax" else []
+    words += ["+ flip"] if settings.get("flip") else []
+    words += [f"+ scales {' '.join(map(str, scales))}"] if (scales := settings.get("scales") or [1.0]) != [1.0] else []
+    return " ".join(words), settings.get("memory_frames") or (2 if memory == "lfu" else None)
+
+
+def _title(family: str, capacity: int | None) -> str:
+    if capacity is None:
+        return family
+    bank, space, rest = family.partition(" ")
+    return f"{bank}, {capacity} frame{'s' * (capacity != 1)}{space}{rest}"
+
+
+def _data(settings: dict) -> str:
+    if settings["command"] == "eval_youtube":
+        return f"YouTube-VOS {settings.get('split', 'valid')}"
+    resolution = settings.get("resolution", "480p")
+    other = "" if resolution == "480p" else f", {resolution}"
+    return f"DAVIS {settings.get('year', 2017)} {settings.get('split', 'val')}{other}"
+
+
+def _objects(file: Path) -> dict[str, dict[str, float]]:
+    """J and F of every object, from the official per-sequence CSV; nothing where there is none."""
+    if not file.is_file():
+        return {}
+    try:
+        with open(file, newline="") as lines:
+            return {
+                row["Sequence"]: {column: float(row[column]) for column in ("J-Mean", "F-Mean")}
+                for row in csv.DictReader(lines)
+            }
+    except (KeyError, TypeError, ValueError):
+        raise DatasetError(f"{file}: expected the columns Sequence, J-Mean, F-Mean with numbers, found something "
+                           "else; score the run again") from None

@@ -1,0 +1,54 @@
+"""Scores of a network that is being trained: the streaming segmenter on a list of DAVIS sequences."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dataset.davis import davis_sequences
+from inference.memory import build_memory
+from inference.runner import run_sequence
+from inference.scoring import global_statistics, score_results
+from inference.segmenter import VideoSegmenter
+from inference.views import View, ViewSegmenter
+from inference.writer import SequenceWriter
+from model import STCN
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """On what to validate during training, how often, and with which bank."""
+
+    davis_root: str
+    every: int                               # iterations
+    year: int = 2017
+    split: str = "val"
+    sequences: tuple[str, ...] | None = None   # None: all of the split
+    memory: str = "every_k"
+    memory_frames: int | None = None
+    short_side: int = 480
+
+
+def make_validation(config: ValidationConfig) -> Callable[[STCN], dict[str, float]]:
+    """A function from a network to {"J&F", "J", "F"}, in [0, 1]. Raises DatasetError before training begins."""
+    sequences = davis_sequences(config.davis_root, config.year, config.split, names=config.sequences)
+    frames = sum(map(len, sequences))
+
+    def validate(network: STCN) -> dict[str, float]:
+        def make() -> VideoSegmenter:
+            return VideoSegmenter(network, build_memory(config.memory, config.memory_frames))
+
+        segmenter = ViewSegmenter(make, (View(config.short_side),))
+        with tempfile.TemporaryDirectory() as folder, tqdm(
+            total=frames, desc="validation", unit="frame", leave=False, dynamic_ncols=True
+        ) as bar:
+            for sequence in sequences:
+                segmenter.reset()
+                run_sequence(sequence, segmenter, SequenceWriter(Path(folder) / sequence.name), bar)
+            truths = {sequence.name: sequence.ground_truth for sequence in sequences}
+            scores = global_statistics(score_results(truths, Path(folder), config.year == 2016, progress=False))
+        return {"J&F": scores["J&F-Mean"], "J": scores["J-Mean"], "F": scores["F-Mean"]}
+
+    return validate

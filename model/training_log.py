@@ -1,0 +1,93 @@
+"""What a training run shows: TensorBoard curves and pictures, and the console's progress line."""
+
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from model.network import IMAGE_MEAN, IMAGE_STD
+
+_COLOURS = torch.tensor([[0.0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0.5]])   # DAVIS's first ones
+
+
+class TrainingLog:
+    """TensorBoard under `folder` and a progress bar. A process that is not `active` shows nothing.
+
+    Use as a context manager; `step` once an iteration, `scalars` and `pictures` when there is something to show.
+    """
+
+    def __init__(self, folder: Path, iteration: int, iterations: int, name: str, active: bool) -> None:
+        self.writer = SummaryWriter(str(folder), purge_step=iteration) if active else None
+        self.bar = tqdm(
+            total=iterations, initial=iteration, desc=name, unit="it", dynamic_ncols=True, mininterval=1.0,
+            smoothing=0.05, disable=not active,
+        )
+        self.waiting = self.computing = 0.0       # seconds since the last scalars
+        self.samples = 0
+        self._mark = time.perf_counter()
+
+    def __enter__(self) -> "TrainingLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+        if self.writer is not None:
+            self.writer.close()
+
+    def waited(self) -> None:
+        """The time since the last mark was spent waiting for data."""
+        self.waiting += self._lap()
+
+    def step(self, samples: int) -> None:
+        """An iteration over `samples` samples (all processes) is done."""
+        self.computing += self._lap()
+        self.samples += samples
+        self.bar.update()
+
+    def scalars(self, values: dict[str, float], iteration: int, device: torch.device) -> None:
+        """Write curves, and how the time since the last call was spent."""
+        seconds = max(self.waiting + self.computing, 1e-9)
+        values |= {
+            "samples_per_second": self.samples / seconds, "share_waiting_for_data": self.waiting / seconds,
+        }
+        if device.type == "cuda":
+            values["peak_memory_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(f"train/{name}", value, iteration)
+        self.bar.set_postfix(loss=f"{values['total']:.3f}", IoU=f"{values['iou_frame_2']:.2f}", refresh=False)
+        self.waiting = self.computing = 0.0
+        self.samples = 0
+
+    def validation(self, values: dict[str, float], iteration: int) -> None:
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(f"validation/{name}", value, iteration)
+
+    def pictures(self, frames: Tensor, labels: Tensor, masks: Tensor, iteration: int) -> None:
+        """One sample: the three frames, their truth, and the predictions of the last two, as a 3 x 3 grid.
+
+        frames [3, 3, H, W] normalised; labels [3, H, W]; masks [2, objects, H, W].
+        """
+        if self.writer is None:
+            return
+        mean, std = (torch.tensor(x).view(3, 1, 1) for x in (IMAGE_MEAN, IMAGE_STD))
+        shown = (frames.float().cpu() * std + mean).clamp(0, 1)
+        best = torch.cat([1 - masks.sum(1, keepdim=True), masks], 1).argmax(1).cpu()
+        truth, predicted = _colour(shown, labels.cpu()), _colour(shown, torch.cat([labels[:1].cpu(), best]))
+        rows = [torch.cat(list(row), 2) for row in (shown, truth, predicted)]
+        self.writer.add_image("frames, truth, prediction", torch.cat(rows, 1), iteration)
+
+    def _lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self._mark = now - self._mark, now
+        return seconds
+
+
+def _colour(frames: Tensor, labels: Tensor) -> Tensor:
+    """[3, 3, H, W] frames with their labels [3, H, W] blended over."""
+    colours = _COLOURS[labels % len(_COLOURS)].permute(0, 3, 1, 2)
+    return torch.where((labels > 0)[:, None], 0.5 * frames + 0.5 * colours, frames)

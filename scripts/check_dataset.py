@@ -1,0 +1,81 @@
+"""Name the layout of a data set, count it, and find what would trip training or evaluation."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import itertools
+import json
+from dataclasses import asdict
+
+from dataset.check import LAYOUTS, SEVERITIES, Finding, Report, check
+from dataset.errors import DatasetError
+
+SHOWN = 3       # files of a kind
+
+EPILOG = """\
+Layouts: davis (2016 and 2017), youtube (YouTube-VOS, LVOS, MOSE, BL30K), pairs (image.jpg + image.png: ECSSD,
+FSS-1000, BIG), folders (DUTS-TR-Image + DUTS-TR-Mask; HRSOD), frames. docs/DATA.md shows their trees.
+
+examples:
+  python scripts/check_dataset.py data/DAVIS --year 2016
+  python scripts/check_dataset.py data/YouTube-VOS/train_480p --workers 8 --json youtube.json
+
+Exit status 0: nothing found, or warnings and notes only; 1: errors; 2: the folder cannot be read as a data set.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        report = check(options.root, options.layout, options.year, options.workers, options.fast, progress=True)
+        if options.json:
+            write_json(options.json, options.root, report)
+    except (DatasetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(format_report(options.root, report, None if options.all else SHOWN))
+    return int(any(finding.severity == "error" for finding in report.findings))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("root", type=Path, metavar="ROOT", help="folder of the data set")
+    add("--layout", choices=LAYOUTS, help="default: recognised by the folders in ROOT")
+    add("--year", type=int, choices=(2016, 2017), help="of DAVIS (default: 2017 if ImageSets has its lists)")
+    add("--workers", type=int, metavar="N", help="threads (default: a few more than cores)")
+    add("--fast", action="store_true", help="read headers only: sizes and modes, no truncated files, no labels")
+    add("--all", action="store_true", help=f"show every file, not the first {SHOWN} of a kind")
+    add("--json", type=Path, metavar="FILE", help="write the report with all findings")
+    return parser
+
+
+def format_report(root: Path, report: Report, shown: int | None = SHOWN) -> str:
+    """The report as text: layout, counts, findings by kind with the first `shown` files (None: all), totals."""
+    counts = ", ".join(f"{number} {thing if number > 1 else thing[:-1]}" for thing, number in report.counts.items())
+    lines = [f"{root}: {report.title}", counts or "nothing to count"]
+    for (severity, kind), group in itertools.groupby(report.findings, lambda finding: (finding.severity, finding.kind)):
+        findings: list[Finding] = list(group)
+        lines += ["", f"{severity}: {kind} ({len(findings)})"]
+        lines += [f"  {finding.message}" for finding in findings[:shown]]
+        if shown is not None and len(findings) > shown:
+            lines.append(f"  and {len(findings) - shown} more; --all shows them")
+    totals = {severity: sum(finding.severity == severity for finding in report.findings) for severity in SEVERITIES}
+    total = ", ".join(f"{number} {severity}{'' if number == 1 else 's'}" for severity, number in totals.items())
+    return "\n".join([*lines, "", total])
+
+
+def write_json(path: Path, root: Path, report: Report) -> None:
+    findings = [asdict(finding) | {"message": finding.message} for finding in report.findings]
+    content = {"root": str(root), "layout": report.title, "counts": report.counts, "findings": findings}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,173 @@
+"""Resize the videos of YouTube-VOS to 480 pixels on the shorter side, in parallel and restartable."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from dataset.errors import DatasetError
+from dataset.folder import list_images
+from dataset.masks import read_image, read_labels, write_image, write_labels
+
+KINDS = ("JPEGImages", "Annotations")
+PARTIAL, SETTINGS = ".partial", ".prepared.json"
+ASPECT = 0.01       # a mask a pixel narrower than its frame is resized to it; one of another shape is refused
+EPILOG = """\
+Frames are averaged (INTER_AREA) and written as JPEG of quality 95, masks taken by nearest neighbour and written as
+indexed PNG; frames that are small enough are copied as they are, with their masks, and so is meta.json. A video
+appears in OUTPUT when all of it is written: run the same command again after an interruption, and it goes on.
+
+example:
+  python scripts/prepare_youtube.py --input YouTube-VOS/train --output YouTube-VOS/train_480p --workers 8
+
+Exit status 2: something is missing or cannot be read.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        done, total = prepare(options.input, options.output, options.short_side, options.workers)
+    except (DatasetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.output}: {done} videos written, {total - done} were there already")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--input", type=Path, required=True, metavar="DIR", help="holds JPEGImages, Annotations and meta.json")
+    add("--output", type=Path, required=True, metavar="DIR", help="gets the same folders")
+    add("--short-side", type=int, default=480, metavar="N", help="pixels (default: %(default)s)")
+    add("--workers", type=int, default=os.cpu_count(), metavar="N", help="threads (default: one per core)")
+    return parser
+
+
+def prepare(source: Path, target: Path, short_side: int = 480, workers: int | None = None) -> tuple[int, int]:
+    """Write the videos of `source` that `target` lacks. Returns how many were written, and how many there are.
+
+    Raises DatasetError for a folder that is missing, another short side in `target`, and unreadable files.
+    """
+    names = _videos(source)
+    _claim(source, target, short_side)
+    shutil.rmtree(target / PARTIAL, ignore_errors=True)
+    missing = [name for name in names if not all((target / kind / name).is_dir() for kind in KINDS)]
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [pool.submit(_prepare_video, source, target, name, short_side) for name in missing]
+        try:
+            for job in tqdm(as_completed(jobs), target.name, len(jobs), unit="video"):
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)      # or every other video would be written before the error shows
+            raise
+    shutil.rmtree(target / PARTIAL, ignore_errors=True)
+    if (source / "meta.json").is_file():
+        shutil.copyfile(source / "meta.json", target / "meta.json")
+    return len(missing), len(names)
+
+
+def _videos(source: Path) -> list[str]:
+    names = {}
+    for kind in KINDS:
+        folder = source / kind
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: expected the {kind} of YouTube-VOS, found no such folder; check --input")
+        names[kind] = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    frames, masks = names.values()
+    if not frames:
+        raise DatasetError(f"{source / KINDS[0]}: expected a folder per video, found none; check --input")
+    for name in sorted(frames ^ masks):
+        absent = KINDS[name in frames]
+        raise DatasetError(f"{source / absent / name}: expected a folder as in the other of {' and '.join(KINDS)}, "
+                           "found none; unpack the archive again, or remove the other")
+    return sorted(frames)
+
+
+def _claim(source: Path, target: Path, short_side: int) -> None:
+    """Note the short side in `target`; refuse a folder that holds something else."""
+    if short_side < 1:
+        raise DatasetError(f"--short-side: expected at least 1, found {short_side}; the usual value is 480")
+    if target.resolve() == source.resolve():
+        raise DatasetError(f"{target}: expected another folder than --input, found the same; choose another --output")
+    note = target / SETTINGS
+    if not note.is_file():
+        if target.exists() and any(target.iterdir()):
+            raise DatasetError(f"{target}: expected an empty folder or an earlier output, found other files; "
+                               "choose another --output")
+        target.mkdir(parents=True, exist_ok=True)
+        fresh = target / f"{SETTINGS}{PARTIAL}"
+        fresh.write_text(json.dumps({"short_side": short_side}) + "\n")
+        os.replace(fresh, note)
+    found = json.loads(note.read_text())["short_side"]
+    if found != short_side:
+        raise DatasetError(f"{target}: expected videos of short side {short_side}, found an output of {found}; "
+                           "choose another --output")
+
+
+def _prepare_video(source: Path, target: Path, name: str, short_side: int) -> None:
+    partial = target / PARTIAL / name
+    for kind in KINDS:
+        (partial / kind).mkdir(parents=True)
+        (target / kind).mkdir(exist_ok=True)
+    frames = list_images(source / KINDS[0] / name)
+    if not frames:
+        raise DatasetError(f"{source / KINDS[0] / name}: expected frames, found none; unpack the archive again")
+    sizes = {frame.stem: _resize_frame(frame, partial / KINDS[0], short_side) for frame in frames}
+    for mask in list_images(source / KINDS[1] / name):
+        if mask.stem not in sizes:
+            raise DatasetError(f"{mask}: expected a frame {mask.stem} in {frames[0].parent}, found none; "
+                               "unpack the archive again")
+        _resize_mask(mask, partial / KINDS[1], sizes[mask.stem])
+    for kind in KINDS:
+        shutil.rmtree(target / kind / name, ignore_errors=True)     # of a run that was stopped between the two
+        os.replace(partial / kind, target / kind / name)
+
+
+def _resize_frame(path: Path, folder: Path, short_side: int) -> tuple[int, int] | None:
+    """Returns the new (width, height), or None for a frame that was small enough and copied."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except OSError as error:
+        raise DatasetError(f"{path}: expected an image, found none that opens ({error}); "
+                           "restore it from the archive") from None
+    scale = short_side / min(width, height)
+    if scale >= 1:
+        shutil.copyfile(path, folder / path.name)
+        return None
+    size = round(width * scale), round(height * scale)
+    resized = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
+    write_image(folder / f"{path.stem}.jpg", resized, quality=95)
+    return size
+
+
+def _resize_mask(path: Path, folder: Path, size: tuple[int, int] | None) -> None:
+    if size is None:
+        shutil.copyfile(path, folder / path.name)
+        return
+    labels = read_labels(path)
+    if abs(labels.shape[1] * size[1] / (labels.shape[0] * size[0]) - 1) > ASPECT:
+        raise DatasetError(f"{path}: expected the shape of its frame, found {labels.shape[1]}x{labels.shape[0]}; "
+                           "check the data set with scripts/check_dataset.py")
+    # the exact variant samples at pixel centres, as INTER_AREA does: masks stay aligned with their frames
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    write_labels(folder / f"{path.stem}.png", labels.astype(np.uint8, copy=False))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

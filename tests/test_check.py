@@ -1,0 +1,292 @@
+"""The data doctor: layouts it recognises, faults planted one by one, and the traps of the reference data."""
+
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataset.check import check
+from dataset.errors import DatasetError
+from dataset.masks import write_image, write_labels
+from dataset.static import read_folders, read_mask, read_pairs
+from dataset.synthetic import make_davis, make_static, make_youtube
+from scripts.check_dataset import main
+
+SIZE = (48, 64)
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    root = tmp_path_factory.mktemp("miniature")
+    make_static(root / "static", images=4, size=SIZE, progress=False)
+    make_davis(root / "DAVIS", {"train": 2, "val": 1}, frames=5, size=SIZE, progress=False)
+    make_youtube(root / "YouTube", {"train": 2, "valid": 1}, frames=11, size=SIZE, progress=False)
+    return root
+
+
+@pytest.fixture
+def davis(miniature, tmp_path):
+    return shutil.copytree(miniature / "DAVIS", tmp_path / "DAVIS")
+
+
+@pytest.fixture
+def youtube(miniature, tmp_path):
+    return shutil.copytree(miniature / "YouTube", tmp_path / "YouTube")
+
+
+@pytest.fixture
+def static(miniature, tmp_path):
+    return shutil.copytree(miniature / "static", tmp_path / "static")
+
+
+def kinds(report, *severities):
+    """kind -> number of findings of these severities (default: errors and warnings)."""
+    severities = severities or ("error", "warning")
+    return Counter(finding.kind for finding in report.findings if finding.severity in severities)
+
+
+def mask_of(value=1):
+    labels = np.zeros(SIZE, np.uint8)
+    labels[10:30, 10:40] = value
+    return labels
+
+
+def test_the_layouts_of_the_miniature_data(miniature):
+    report = check(miniature / "DAVIS")
+    assert (report.title, report.findings) == ("DAVIS 2017, 480p (train 2, val 1)", [])
+    assert report.counts == {"videos": 3, "frames": 15, "masks": 15, "objects": 6}
+    report = check(miniature / "YouTube")
+    assert report.title == "YouTube-VOS (train 2; valid 1)"
+    assert report.counts["frames"] == 33
+    assert kinds(report, "error") == {}
+    assert check(miniature / "YouTube/train").title == "YouTube-VOS (train 2)"
+    report = check(miniature / "static")
+    assert (report.title, report.findings) == ("still images, masks beside them", [])
+    assert report.counts == {"images": 4, "masks": 4}
+    report = check(miniature / "DAVIS/JPEGImages/480p")
+    assert (report.title, report.counts) == ("folder of frames", {"videos": 3, "frames": 15})
+
+
+def test_2016_in_both_list_forms_recognises_its_masks(tmp_path):
+    for form, folder in (("names", "2016"), ("paths", "480p")):
+        root = tmp_path / form
+        make_2016(root, folder, form == "paths")
+        report = check(root)
+        assert report.title == "DAVIS 2016, 480p (val 1)"
+        assert kinds(report) == {}
+        assert kinds(report, "note") == {"0/255 mask": 1}
+        assert kinds(check(root, year=2017), "error") == {"0/255 mask": 3, "missing list": 1}
+
+
+def test_object_numbers_under_the_lists_of_2016(davis):
+    (davis / "ImageSets/2017").rename(davis / "ImageSets/2016")
+    assert kinds(check(davis), "warning") == {"object numbers in a mask of 2016": 15}
+
+
+def test_youtube_without_meta_and_whole_clips_without_masks(youtube):
+    (youtube / "train/meta.json").unlink()
+    assert check(youtube / "train").title == "YouTube-VOS (train 2, no meta.json)"
+    shutil.rmtree(youtube / "train/Annotations")
+    assert kinds(check(youtube / "train"), "error") == {"missing folder": 1}
+    (youtube / "train").rename(youtube / "train_all_frames")
+    report = check(youtube / "train_all_frames")
+    assert kinds(report) == {}
+    assert report.counts == {"videos": 2, "frames": 22}
+
+
+def test_static_sets_as_distributed(tmp_path):
+    image, mask = np.full((*SIZE, 3), 90, np.uint8), mask_of(255)
+    trees = {
+        "FSS-1000": ("abacus/1.jpg", "abacus/1.png"),
+        "BIG": ("BIG_val/2007_1_im.jpg", "BIG_val/2007_1_gt.png"),
+        "DUTS-TR": ("DUTS-TR-Image/a.jpg", "DUTS-TR-Mask/a.png"),
+        "HRSOD": ("HRSOD_train/a.jpg", "HRSOD_train_mask/a.png"),
+    }
+    for name, files in trees.items():
+        for file, content in zip(files, (image, Image.fromarray(mask)), strict=True):
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            write_image(tmp_path / name / file, content)
+        (tmp_path / name / f"{files[0]}".replace("/", "/._")).write_bytes(b"a Mac's archive")
+        report = check(tmp_path / name)
+        assert (report.counts, report.findings) == ({"images": 1, "masks": 1}, []), name
+        read = read_pairs(tmp_path / name) if name in ("FSS-1000", "BIG") else read_folders(
+            tmp_path / name, *(file.split("/")[0] for file in files))
+        assert read.pairs == (tuple(tmp_path / name / file for file in files),)
+
+
+@pytest.mark.parametrize(("kind", "severity", "fault"), [
+    ("unreadable file", "error", lambda frame, mask: truncate(frame)),
+    ("unreadable file", "error", lambda frame, mask: truncate(mask)),
+    ("unreadable file", "error", lambda frame, mask: mask.write_text("not an image")),
+    ("mask without frame", "error", lambda frame, mask: frame.unlink()),
+    ("frames without mask", "warning", lambda frame, mask: mask.unlink()),
+    ("RGB mask", "error", lambda frame, mask: Image.open(mask).convert("RGB").save(mask)),
+    ("mask of another mode", "error", lambda frame, mask: Image.open(mask).convert("L").convert("LA").save(mask)),
+    ("anti-aliased mask", "error", lambda frame, mask: write_image(mask, Image.fromarray(smooth()))),
+    ("empty mask", "warning", lambda frame, mask: write_labels(mask, mask_of(0))),
+    ("0/255 mask", "error", lambda frame, mask: write_labels(mask, mask_of(255))),
+    ("mask of another size", "warning", lambda frame, mask: write_labels(mask, np.ones((480, 643), np.uint8))),
+    ("mask of another size", "error", lambda frame, mask: write_labels(mask, np.ones((48, 60), np.uint8))),
+    ("frame of another size", "error", lambda frame, mask: (
+        Image.new("RGB", (128, 96)).save(frame), write_labels(mask, np.ones((96, 128), np.uint8)))),
+])
+def test_a_fault_in_one_file_is_found_and_named(davis, kind, severity, fault):
+    frame, mask = (davis / folder / f"480p/clip-000/00002.{suffix}"
+                   for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")))
+    fault(frame, mask)
+    report = check(davis)
+    assert kinds(report, severity) == {kind: 1}
+    assert kinds(report) == {kind: 1}
+    (finding,) = report.findings
+    assert "clip-000" in finding.file
+    assert "\n" not in finding.message
+    assert ": expected " in finding.message
+    assert ", found " in finding.message
+
+
+@pytest.mark.parametrize(("kind", "severity", "fault"), [
+    ("empty mask", "error", lambda image, mask: write_labels(mask, mask_of(0))),
+    ("anti-aliased mask", "note", lambda image, mask: write_image(mask, Image.fromarray(smooth()))),
+    ("RGB mask", "note", lambda image, mask: Image.open(mask).convert("RGB").save(mask)),
+    ("RGB mask", "error", lambda image, mask: Image.new("RGB", SIZE[::-1], (9, 90, 200)).save(mask)),
+    ("image without mask", "error", lambda image, mask: mask.unlink()),
+    ("mask without frame", "warning", lambda image, mask: image.unlink()),
+    ("mask of another size", "error", lambda image, mask: write_labels(mask, np.ones((48, 60), np.uint8))),
+])
+def test_a_fault_in_a_static_set(static, kind, severity, fault):
+    fault(static / "00002.jpg", static / "00002.png")
+    assert kinds(check(static), "error", "warning", "note") == kinds(check(static), severity) == {kind: 1}
+
+
+def test_colour_masks_of_still_images_are_read(static):
+    expected = read_mask(static / "00001.png")
+    Image.open(static / "00001.png").convert("RGB").save(static / "00001.png")
+    assert np.array_equal(read_mask(static / "00001.png"), expected)
+    assert expected.max() == 1
+
+
+def test_missing_folders_and_lists(davis):
+    shutil.rmtree(davis / "Annotations/480p/clip-001")
+    shutil.rmtree(davis / "JPEGImages/480p/clip-002")
+    shutil.copytree(davis / "JPEGImages/480p/clip-000", davis / "JPEGImages/480p/more")
+    report = check(davis)
+    assert kinds(report) == {"missing folder": 2}
+    assert kinds(report, "note") == {"unlisted sequence": 1}
+    shutil.rmtree(davis / "Annotations")
+    shutil.rmtree(davis / "ImageSets")
+    report = check(davis)
+    assert kinds(report) == {"missing folder": 1, "missing list": 1}
+    assert str(davis / "Annotations/480p") in [finding.file for finding in report.findings]
+
+
+def test_first_frame_and_whole_video_without_object(davis):
+    (davis / "Annotations/480p/clip-000/00000.png").unlink()
+    for mask in (davis / "Annotations/480p/clip-001").iterdir():
+        write_labels(mask, mask_of(0))
+    errors = kinds(check(davis), "error")
+    assert errors == {"first frame without mask": 1, "video without object": 1}
+
+
+def test_meta_is_compared_with_the_folders(youtube):
+    meta = youtube / "train/meta.json"
+    videos = json.loads(meta.read_text())["videos"]
+    renamed = dict(zip([next(iter(videos)), "elsewhere"], videos.values(), strict=True))
+    meta.write_text(json.dumps({"videos": renamed}))
+    assert kinds(check(youtube / "train")) == {"missing folder": 1, "video not in meta.json": 1}
+    meta.write_text("{")
+    assert kinds(check(youtube / "train")) == {"unreadable file": 1}
+
+
+def test_fast_reads_headers_only(davis):
+    truncate(davis / "JPEGImages/480p/clip-000/00001.jpg")
+    write_labels(davis / "Annotations/480p/clip-000/00002.png", mask_of(0))
+    write_labels(davis / "Annotations/480p/clip-000/00003.png", np.ones((48, 60), np.uint8))
+    assert kinds(check(davis, fast=True)) == {"mask of another size": 1}
+
+
+def test_what_is_no_data_set_is_refused(tmp_path, davis):
+    with pytest.raises(DatasetError, match="found no such folder"):
+        check(tmp_path / "nowhere")
+    (tmp_path / "empty/inside").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"expected one of the layouts .* found inside in it"):
+        check(tmp_path / "empty")
+    with pytest.raises(DatasetError, match="found none; check --layout"):
+        check(tmp_path / "empty", layout="folders")
+    with pytest.raises(DatasetError, match="expected images in layout pairs, found none"):
+        check(tmp_path / "empty", layout="pairs")
+    with pytest.raises(DatasetError, match="leave it out"):
+        check(davis, layout="youtube", year=2016)
+
+
+def test_the_command_groups_counts_and_exits(davis, tmp_path, capsys):
+    assert main([str(davis)]) == 0
+    assert "DAVIS 2017, 480p (train 2, val 1)\n3 videos, 15 frames, 15 masks, 6 objects" in capsys.readouterr().out
+    for number in range(4):
+        truncate(davis / f"JPEGImages/480p/clip-000/{number:05d}.jpg")
+    assert main([str(davis), "--json", str(tmp_path / "report.json")]) == 1
+    out = capsys.readouterr().out
+    assert "error: unreadable file (4)" in out
+    assert "and 1 more; --all shows them" in out
+    assert "4 errors, 0 warnings, 0 notes" in out
+    findings = json.loads((tmp_path / "report.json").read_text())["findings"]
+    assert [finding["severity"] for finding in findings] == ["error"] * 4
+    assert main([str(davis), "--all"]) == 1
+    assert "more; --all" not in capsys.readouterr().out
+    assert main([str(tmp_path / "nowhere")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_traps_of_the_reference_data(shared, tmp_path):
+    """A few sequences of the real DAVIS 2016, linked under lists of their own, and the clip of late objects."""
+    lists = tmp_path / "ImageSets/2016"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("bmx-bumps\nsurf\n")
+    for kind in ("JPEGImages", "Annotations"):
+        (tmp_path / kind / "480p").mkdir(parents=True)
+        for name in ("bmx-bumps", "surf"):
+            (tmp_path / kind / "480p" / name).symlink_to(shared / "data/DAVIS" / kind / "480p" / name)
+    report = check(tmp_path)
+    empty = {"/".join(finding.file.split("/")[-2:]) for finding in report.findings if finding.kind == "empty mask"}
+    assert empty == {f"bmx-bumps/{number:05d}.png" for number in (60, *range(62, 75))} | {"surf/00054.png"}
+    assert kinds(report, "note") == {"0/255 mask": 1}
+    assert kinds(report, "error") == {}
+    (finding,) = check(shared / "data/late_objects").findings
+    assert (finding.severity, finding.kind) == ("warning", "mask of another size")
+    assert "judo/00005.png" in finding.file
+
+
+@pytest.mark.slow
+def test_all_of_the_reference_data(shared):
+    report = check(shared / "data/DAVIS")
+    assert report.title == "DAVIS 2016, 480p (train 30, val 8)"
+    assert report.counts == {"videos": 38, "frames": 2612, "masks": 2612}
+    assert (kinds(report), kinds(report, "note")) == ({"empty mask": 15}, {"0/255 mask": 1})
+    report = check(shared / "data/static/ECSSD")
+    assert (report.counts, report.findings) == ({"images": 1000, "masks": 1000}, [])
+
+
+def make_2016(root, lists, as_paths):
+    lines = []
+    for number in range(3):
+        frame, mask = (root / folder / f"480p/bear/{number:05d}.{suffix}"
+                       for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")))
+        for path in (frame, mask):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(frame, np.full((*SIZE, 3), 90, np.uint8))
+        write_image(mask, Image.fromarray(mask_of(255)))
+        lines.append(" ".join(f"/{path.relative_to(root)}" for path in (frame, mask)))
+    (root / "ImageSets" / lists).mkdir(parents=True)
+    (root / "ImageSets" / lists / "val.txt").write_text("\n".join(lines) if as_paths else "bear\n")
+
+
+def truncate(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:len(content) * 2 // 3])
+
+
+def smooth():
+    ramp = np.clip(np.arange(SIZE[1]) * 40 - 1000, 0, 255).astype(np.uint8)
+    return np.tile(ramp, (SIZE[0], 1))
