@@ -12,9 +12,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dataset import thin_plate
+
 FILL = (124, 116, 104)                                     # ImageNet mean, RGB: what warped-in borders show
 _LUMA = np.array([0.299, 0.587, 0.114])
 _GREY_PROBABILITY = 0.05
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """What is asked of a clip, whichever source it comes from."""
+
+    crop: int                   # pixels, both sides
+    max_gap: int = 5            # largest gap between its frames, in video frames
+    max_objects: int = 2
+    thin_plate: float = 0.0     # probability of a thin-plate-spline warp of a frame (still images only)
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,8 @@ def static_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.G
     warps = []
     for _ in range(frames):
         affine = _about_centre(_affine(rng, degrees=20, shear=10, scale=(0.9, 1.1)), size)
-        left = rng.uniform(0, width * resize - crop)
-        top = rng.uniform(0, height * resize - crop)
+        left = rng.uniform(0, max(0.0, width * resize - crop))     # rounding may leave the shorter side just under
+        top = rng.uniform(0, max(0.0, height * resize - crop))
         warps.append(_translate(-left, -top) @ _scale(resize) @ affine @ common)
     return warps
 
@@ -62,17 +74,22 @@ def video_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.Ge
     return [_about_centre(_affine(rng, degrees=15, shear=10), (crop, crop)) @ common for _ in range(frames)]
 
 
-def warp(image: np.ndarray, labels: np.ndarray, matrix: np.ndarray, crop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Apply a warp to an image [H, W, 3] (bilinear) and its labels [H, W] (nearest) -> [crop, crop, ...]."""
-    labels = cv2.warpAffine(labels, matrix[:2], (crop, crop), flags=cv2.INTER_NEAREST)
+def warp(
+    image: np.ndarray, labels: np.ndarray, matrix: np.ndarray, crop: int, shifts: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Apply a warp to an image [H, W, 3] (bilinear) and its labels [H, W] (nearest) -> [crop, crop, ...].
+
+    `shifts` [crop, crop, 2], where given, bends the output on top of `matrix`, in the same resampling
+    (`dataset.thin_plate`).
+    """
+    labels = _resample(labels, matrix, crop, shifts, cv2.INTER_NEAREST)
     shrink = 1 / math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
     if shrink >= 2:        # bilinear sampling would skip pixels: average them first
         factor = 1 / int(shrink)
         before = image.shape
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         matrix = matrix @ np.diag([before[1] / image.shape[1], before[0] / image.shape[0], 1.0])
-    image = cv2.warpAffine(image, matrix[:2], (crop, crop), flags=cv2.INTER_LINEAR, borderValue=FILL)
-    return image, labels
+    return _resample(image, matrix, crop, shifts, cv2.INTER_LINEAR, FILL), labels
 
 
 def recolour(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator) -> list[np.ndarray]:
@@ -86,6 +103,15 @@ def recolour(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.
             matrix = _mix(0.0) @ matrix
         result.append(cv2.transform(image, matrix[:3]))
     return result
+
+
+def _resample(
+    picture: np.ndarray, matrix: np.ndarray, crop: int, shifts: np.ndarray | None, interpolation: int,
+    fill: tuple[int, ...] = (0,),
+) -> np.ndarray:
+    if shifts is None:
+        return cv2.warpAffine(picture, matrix[:2], (crop, crop), flags=interpolation, borderValue=fill)
+    return cv2.remap(picture, *thin_plate.maps(matrix, shifts), interpolation, borderValue=fill)
 
 
 def _draw(jitter: Jitter, rng: np.random.Generator) -> tuple[float, float, float, float]:

@@ -5,20 +5,26 @@ numbers of GPUs see the same samples.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from dataset.augment import ClipRequest
+from dataset.davis import split_names
 from dataset.errors import DatasetError
 from dataset.static import StaticImages, read_folders, read_pairs
-from dataset.video import AnnotatedVideos, read_video_folders
+from dataset.video import AnnotatedVideos, read_video_folders, video_names
 
+T = TypeVar("T")
 _ORDER, _SAMPLE = 0, 1      # streams of random numbers: (seed, stream, number)
+_YOUTUBE_STRIDE = 5         # YouTube-VOS annotates every fifth frame
+_DAVIS_RESOLUTION = "480p"
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,13 @@ class SourceConfig:
     images: str = "images"          # layout "folders": the two folders under root
     masks: str = "masks"
     split: str = "train"            # davis: the list in ImageSets
+    stride: int | None = None       # video frames between two annotated ones; None: youtube 5, davis 1
+    list: str | None = None         # file of names, under root or absolute: only these videos, images or class folders
+
+    def __post_init__(self) -> None:
+        if self.stride is not None and self.stride < 1:
+            raise DatasetError(f"data.sources: expected a stride of at least 1 in '{self.name or self.layout}', "
+                               f"found {self.stride}; leave it out for the layout's own")
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,7 @@ class ClipConfig:
     sources: tuple[SourceConfig, ...]
     crop: int = 384                 # pixels, a multiple of 16
     max_objects: int = 2
+    thin_plate: float = 0.0         # probability of a thin-plate-spline warp of still images (STCN: 0.33)
     gaps: tuple[int, ...] = (5, 10, 15, 20, 25, 5)              # largest gap in video frames ...
     gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... switched at these shares of the iterations
 
@@ -85,8 +99,8 @@ class Clips(Dataset):
         progress = (index // self.batch_size) / self.iterations
         gap = self.config.max_gap(progress)
         frames, labels = self.sources[number].clip(
-            item, crop=self.config.crop, rng=np.random.default_rng((self.seed, _SAMPLE, index)),
-            max_gap=gap, max_objects=self.config.max_objects,
+            item, ClipRequest(self.config.crop, gap, self.config.max_objects, self.config.thin_plate),
+            np.random.default_rng((self.seed, _SAMPLE, index)),
         )
         return {
             "frames": torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))),
@@ -106,17 +120,45 @@ def _read(source: SourceConfig) -> StaticImages | AnnotatedVideos:
     if not root.is_dir():
         raise DatasetError(f"{root}: expected the data set '{source.name or source.layout}', found no such folder; "
                            "set its root in the configuration")
-    if source.layout == "pairs":
-        return read_pairs(root)
-    if source.layout == "folders":
-        return read_folders(root, source.images, source.masks)
+    if source.layout not in ("pairs", "folders"):
+        return _read_videos(source, root)
+    images = read_pairs(root) if source.layout == "pairs" else read_folders(root, source.images, source.masks)
+    return StaticImages(tuple(_listed(source, root, images.pairs, lambda pair: {pair[0].stem, pair[0].parent.name})))
+
+
+def _read_videos(source: SourceConfig, root: Path) -> AnnotatedVideos:
+    frames, annotations = root / "JPEGImages", root / "Annotations"
     if source.layout == "youtube":
-        return read_video_folders(root / "JPEGImages", root / "Annotations", stride=5)
-    year = source.layout.removeprefix("davis")
-    listed = root / "ImageSets" / year / f"{source.split}.txt"
-    if not listed.is_file():
-        raise DatasetError(f"{listed}: expected the list of DAVIS {year} sequences, found none; check the layout")
-    names = listed.read_text().split()
-    return read_video_folders(
-        root / "JPEGImages/480p", root / "Annotations/480p", names, binary=source.layout == "davis2016"
-    )
+        names, stride = video_names(annotations), _YOUTUBE_STRIDE
+    else:
+        frames, annotations = frames / _DAVIS_RESOLUTION, annotations / _DAVIS_RESOLUTION
+        year = int(source.layout.removeprefix("davis"))
+        names, stride = split_names(root, year, source.split, _DAVIS_RESOLUTION), 1
+    names = _listed(source, root, names, lambda name: {name})
+    return read_video_folders(frames, annotations, names, source.stride or stride, source.layout == "davis2016")
+
+
+def _listed(source: SourceConfig, root: Path, items: Sequence[T], names: Callable[[T], set[str]]) -> Sequence[T]:
+    """The items that the source's list names, all of them without a list; `names` gives those an item goes by."""
+    if source.list is None:
+        return items
+    path = root / Path(source.list).expanduser()       # an absolute path stays as it is
+    wanted = _read_list(path)
+    known = set().union(*map(names, items))
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise DatasetError(f"{path}: expected names of videos, images or class folders of {root}, found {len(missing)} "
+                           f"that are not there, the first {missing[0]}; correct the list or the source's root")
+    return [item for item in items if not names(item).isdisjoint(wanted)]
+
+
+def _read_list(path: Path) -> dict[str, None]:
+    """The lines of a text file as an ordered set."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise DatasetError(f"{path}: expected a list of names, found no text file; check the source's list") from None
+    names = dict.fromkeys(line.strip() for line in lines if line.strip())
+    if not names:
+        raise DatasetError(f"{path}: expected names, one a line, found none; take the list out to use all")
+    return names

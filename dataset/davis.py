@@ -47,6 +47,20 @@ def has_full_ground_truth(sequence: FolderSequence) -> bool:
     return all(name in sequence.ground_truth for name in sequence.frame_names)
 
 
+def split_names(root: Path, year: int, split: str, resolution: str = "480p") -> list[str]:
+    """The names of a split's sequences in the order of its list, whichever of the archives' two forms that has.
+
+    Raises DatasetError for a list that is missing or empty.
+    """
+    return _read_split_list(_find_split_list(root, year, split, resolution))
+
+
+def names_in(split_list: Path) -> list[str]:
+    """Sequence names in order; a line is a name, or (2016 archive) a frame's path and its annotation's."""
+    first_words = [line.split()[0] for line in split_list.read_text().splitlines() if line.strip()]
+    return list(dict.fromkeys(Path(word).parent.name or word for word in first_words))
+
+
 def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:
     images = list_images(frames)
     if not images:
@@ -81,14 +95,11 @@ def _find_split_list(root: Path, year: int, split: str, resolution: str) -> Path
         if path.is_file():
             return path
     raise DatasetError(f"{candidates[0]}: expected the list of split {split}, found "
-                       f"{_listing(sets, '*/*.txt') or 'no list'} in {sets}; check --year and --split")
+                       f"{_listing(sets, '*/*.txt') or 'no list'} in {sets}; check the year and the split")
 
 
 def _read_split_list(path: Path) -> list[str]:
-    """Sequence names in order; a line is a name, or (2016 archive) a frame's path and its annotation's."""
-    first_words = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-    names = list(dict.fromkeys(Path(word).parent.name or word for word in first_words))
-    if not names:
+    if not (names := names_in(path)):
         raise DatasetError(f"{path}: expected the names of sequences, one a line, found none; "
                            "unpack the archive again")
     return names

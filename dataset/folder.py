@@ -1,18 +1,15 @@
 """A video as a folder of frames with annotations for some of them: the interface of all evaluation sources."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DatasetError
-from dataset.masks import VOID, read_image, read_labels
+from dataset.masks import VOID, in_pixels, labels_at_size, read_image, read_labels
 
-ASPECT_TOLERANCE = 0.01
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 
 
@@ -82,8 +79,8 @@ class FolderSequence:
             image = read_image(path)
             if image.shape[:2] != size:
                 raise DatasetError(
-                    f"{path}: expected a frame of {_text(size)} like {self.frames[0].name}, found "
-                    f"{_text(image.shape)}; give all frames of a video one size"
+                    f"{path}: expected a frame of {in_pixels(size)} like {self.frames[0].name}, found "
+                    f"{in_pixels(image.shape)}; give all frames of a video one size"
                 )
             yield Frame(path.stem, image, self._annotation(path, size))
 
@@ -91,7 +88,7 @@ class FolderSequence:
         path = self.annotations.get(frame.stem)
         if path is None:
             return None
-        labels = _at_size(read_labels(path), size, path, frame)
+        labels = labels_at_size(read_labels(path), size, path, frame)
         if self.binary:
             return (labels > 0).astype(np.uint8)
         objects = np.where(labels == VOID, 0, labels).astype(np.uint8)
@@ -138,19 +135,3 @@ def _image_size(path: Path) -> tuple[int, int]:
     except (OSError, UnidentifiedImageError) as error:
         raise DatasetError(f"{path}: expected an image, found a file that does not open as one ({error}); "
                            "restore it from the original archive") from None
-
-
-def _at_size(labels: np.ndarray, size: tuple[int, int], path: Path, frame: Path) -> np.ndarray:
-    """The mask at its frame's size: resized with a warning where only rounding differs (aspect ratios within 1 %)."""
-    if labels.shape == size:
-        return labels
-    ratio = (labels.shape[1] / labels.shape[0]) / (size[1] / size[0])
-    if abs(ratio - 1) > ASPECT_TOLERANCE:
-        raise DatasetError(f"{path}: expected {_text(size)}, the size of its frame {frame}, found "
-                           f"{_text(labels.shape)}; make the mask as large as the frame")
-    warnings.warn(f"{path}: {_text(labels.shape)}, resized to its frame {frame.name}'s {_text(size)}", stacklevel=2)
-    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]} pixels"

@@ -4,14 +4,17 @@ A label map is `[H, W]` uint8: 0 is background, 1..254 are object numbers, 255 i
 """
 
 import os
+import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DatasetError
 
 VOID = 255
+ASPECT_TOLERANCE = 0.01     # masks whose aspect ratio is this close to their frame's were rounded, not mixed up
 _COLOURED = 22   # the DAVIS palette colours this many entries; the rest are greys (i, i, i)
 
 
@@ -58,9 +61,39 @@ def read_label_size(path: Path) -> tuple[int, int]:
         raise DatasetError(f"{path}: expected a PNG label map, found none that opens ({error})") from None
 
 
+def labels_at_size(labels: np.ndarray, size: tuple[int, int], path: Path, frame: Path) -> np.ndarray:
+    """The mask at its frame's size.
+
+    Args:
+        labels: [h, w] uint8, read from `path`. size: (H, W) of the image read from `frame`.
+
+    Returns [H, W] uint8: `labels`, or, where only rounding differs (aspect ratios within 1 %), resized by nearest
+    neighbour with a warning. Raises DatasetError for a mask of another shape.
+    """
+    if labels.shape == size:
+        return labels
+    ratio = (labels.shape[1] / labels.shape[0]) / (size[1] / size[0])
+    if abs(ratio - 1) > ASPECT_TOLERANCE:
+        raise DatasetError(f"{path}: expected {in_pixels(size)}, the size of its frame {frame}, found "
+                           f"{in_pixels(labels.shape)}; make the mask as large as the frame")
+    warnings.warn(f"{path}: {in_pixels(labels.shape)}, resized to its frame {frame.name}'s {in_pixels(size)}",
+                  stacklevel=2)
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def in_pixels(shape: tuple[int, ...]) -> str:
+    """(height, width, ...) as messages show it: "854x480 pixels"."""
+    return f"{shape[1]}x{shape[0]} pixels"
+
+
+def labels_in(labels: np.ndarray) -> list[int]:
+    """The values that occur in a [H, W] uint8 label map, ascending; several times as fast as np.unique."""
+    return np.flatnonzero(cv2.calcHist([np.ascontiguousarray(labels)], [0], None, [256], [0, 256])).tolist()
+
+
 def write_labels(path: Path, labels: np.ndarray) -> None:
     """Write `[H, W]` uint8 as an indexed PNG with the DAVIS palette; the file appears whole or not at all."""
-    image = Image.fromarray(labels.astype(np.uint8, copy=False), mode=None).convert("L")
+    image = Image.fromarray(labels.astype(np.uint8, copy=False))
     image.putpalette(PALETTE.tobytes())
     write_image(path, image)
 

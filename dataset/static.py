@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolour, static_warps, warp
+from dataset import thin_plate
+from dataset.augment import STATIC_FRAME, STATIC_IMAGE, ClipRequest, recolour, static_warps, warp
 from dataset.errors import DatasetError
-from dataset.masks import read_image, read_labels
+from dataset.masks import labels_at_size, read_image, read_labels
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FRAMES = 3
@@ -25,17 +26,19 @@ class StaticImages:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def clip(self, item: int, crop: int, rng: np.random.Generator, **_: object) -> tuple[np.ndarray, np.ndarray]:
-        """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8 (0 and 1)."""
+    def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8 (0 and 1).
+
+        Raises DatasetError for files that cannot be read and for a mask of another shape than its image's.
+        """
         image_path, mask_path = self.pairs[item]
-        image, mask = read_image(image_path), read_mask(mask_path)
-        if image.shape[:2] != mask.shape:
-            raise DatasetError(
-                f"{mask_path}: expected the size of its image {image_path.name}, {image.shape[:2]}, "
-                f"found {mask.shape}; remove the pair or restore it"
-            )
-        warps = static_warps(mask.shape, crop, FRAMES, rng)
-        images, masks = zip(*(warp(image, mask, matrix, crop) for matrix in warps), strict=True)
+        image = read_image(image_path)
+        mask = labels_at_size(read_mask(mask_path), image.shape[:2], mask_path, image_path)
+        copies = []
+        for matrix in static_warps(mask.shape, request.crop, FRAMES, rng):
+            shifts = thin_plate.displacement(request.crop, rng) if rng.random() < request.thin_plate else None
+            copies.append(warp(image, mask, matrix, request.crop, shifts))
+        images, masks = zip(*copies, strict=True)
         return np.stack(recolour(images, STATIC_IMAGE, STATIC_FRAME, rng)), np.stack(masks)
 
 

@@ -1,13 +1,14 @@
 """Training clips from annotated videos: three ordered frames with up to two objects (video stage)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, recolour, video_warps, warp
+from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolour, video_warps, warp
 from dataset.errors import DatasetError
-from dataset.masks import VOID, read_image, read_labels
+from dataset.masks import VOID, labels_at_size, read_image, read_labels
 
 FRAMES = 3
 ATTEMPTS = 5          # draws of a clip before one without an object is accepted
@@ -30,19 +31,20 @@ class AnnotatedVideos:
     def __len__(self) -> int:
         return len(self.videos)
 
-    def clip(
-        self, item: int, crop: int, rng: np.random.Generator, max_gap: int, max_objects: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8, 0 to `max_objects`.
+    def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8, 0 to `request.max_objects`.
 
-        Objects are drawn from those visible in the clip's first frame and numbered anew.
+        Objects are drawn from those visible in the clip's first frame and numbered anew. Raises DatasetError for
+        files that cannot be read and for an annotation of another shape than its frame's.
         """
         for _ in range(ATTEMPTS):
-            frames, labels = self._draw(self.videos[item], crop, rng, max(1, max_gap // self.stride))
+            frames, labels = self._draw(
+                self.videos[item], request.crop, rng, max(1, request.max_gap // self.stride)
+            )
             visible = np.setdiff1d(np.unique(labels[0]), (0, VOID))
             if len(visible):
                 break
-        chosen = rng.permutation(visible)[:max_objects]
+        chosen = rng.permutation(visible)[:request.max_objects]
         numbers = np.zeros(256, np.uint8)
         numbers[chosen] = np.arange(1, len(chosen) + 1)
         return frames, numbers[labels]
@@ -63,25 +65,31 @@ class AnnotatedVideos:
         return np.stack(recolour(images, VIDEO_CLIP, VIDEO_FRAME, rng)), np.stack(labels)
 
     def _load(self, frame: Path, annotation: Path) -> tuple[np.ndarray, np.ndarray]:
-        image, labels = read_image(frame), read_labels(annotation)
-        if image.shape[:2] != labels.shape:
-            raise DatasetError(
-                f"{annotation}: expected the size of its frame, {image.shape[:2]}, found {labels.shape}; "
-                "remove the pair or restore it"
-            )
+        image = read_image(frame)
+        labels = labels_at_size(read_labels(annotation), image.shape[:2], annotation, frame)
         return image, ((labels > 0).astype(np.uint8) if self.binary else labels)
 
 
+def video_names(folder: Path) -> list[str]:
+    """The videos in a folder of videos, sorted; raises DatasetError if there is no such folder."""
+    return sorted(path.name for path in _present(folder).iterdir() if path.is_dir())
+
+
 def read_video_folders(
-    frames: Path, annotations: Path, names: list[str] | None = None, stride: int = 1, binary: bool = False
+    frames: Path, annotations: Path, names: Sequence[str], stride: int = 1, binary: bool = False
 ) -> AnnotatedVideos:
-    """Videos as folders of `<number>.jpg` frames and `<number>.png` annotations of the same names."""
+    """Videos as folders of `<number>.jpg` frames and `<number>.png` annotations of the same names.
+
+    Those of fewer than FRAMES annotations are left out. Raises DatasetError for a video of `names` or a frame that is
+    not there, and if no video is left.
+    """
     for folder in (frames, annotations):
-        if not folder.is_dir():
-            raise DatasetError(f"{folder}: expected a folder of videos, found none; check the source's root and layout")
-    names = sorted(path.name for path in annotations.iterdir() if path.is_dir()) if names is None else names
+        _present(folder)
     videos = []
     for name in names:
+        if not (annotations / name).is_dir():
+            raise DatasetError(f"{annotations / name}: expected the annotations of a listed video, found no such "
+                               "folder; unpack the archive again or take the video off the list")
         pairs = tuple(
             (frames / name / f"{path.stem}.jpg", path) for path in sorted((annotations / name).glob("*.png"))
         )
@@ -92,3 +100,9 @@ def read_video_folders(
     if not videos:
         raise DatasetError(f"{annotations}: expected videos of at least {FRAMES} annotated frames, found none")
     return AnnotatedVideos(tuple(videos), stride, binary)
+
+
+def _present(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: expected a folder of videos, found none; check the source's root and layout")
+    return folder

@@ -14,6 +14,7 @@ import numpy as np
 
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame, list_images
+from dataset.masks import labels_in
 
 
 @dataclass
@@ -31,7 +32,7 @@ class YouTubeSequence(FolderSequence):
         """As FolderSequence's, annotations restricted to objects not seen before (from `start` on)."""
         seen: set[int] = set()
         for frame in super().frames_from(start):
-            newcomers = set() if frame.annotation is None else set(np.unique(frame.annotation).tolist()) - seen - {0}
+            newcomers = set() if frame.annotation is None else set(labels_in(frame.annotation)) - seen - {0}
             seen |= newcomers
             given = np.where(np.isin(frame.annotation, list(newcomers)), frame.annotation, 0) if newcomers else None
             yield replace(frame, annotation=given)

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
-from dataset.masks import VOID, read_labels
+from dataset.masks import VOID, labels_in, read_labels
 from inference.metrics import Statistics, boundary_accuracy, region_similarity, statistics
 
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
@@ -84,15 +84,16 @@ def score_sequence(ground_truth: dict[str, Path], results: Path, binary: bool) -
     expected, found, identical = set(), set(), True
     for name in names:
         truth, prediction = _read_pair(ground_truth[name], results / f"{name}.png", binary)
-        void = truth == VOID
-        expected.update(np.unique(truth[~void]).tolist())
-        found.update(np.unique(prediction).tolist())
+        present = labels_in(truth)
+        void = truth == VOID if VOID in present else None
+        expected.update(present)
+        found.update(labels_in(prediction))
         identical = identical and np.array_equal(truth, prediction)
         for number in objects:
-            masks = truth == number, prediction == number, void if void.any() else None
+            masks = truth == number, prediction == number, void
             j[number].append(region_similarity(*masks))
             f[number].append(boundary_accuracy(*masks))
-    notes = _notes(results.name, len(names), objects, expected - {0}, found - {0}, identical)
+    notes = _notes(results.name, len(names), objects, expected - {0, VOID}, found - {0}, identical)
     scores = {n: ObjectScores(j[n], f[n], statistics(j[n]), statistics(f[n])) for n in objects}
     return SequenceScores(results.name, names, scores, notes)
 
@@ -161,7 +162,7 @@ def _objects(first: Path, binary: bool) -> list[int]:
     objects = list(range(1, int(labels.max(where=labels != VOID, initial=0)) + 1))
     if not objects:
         raise DatasetError(f"{first}: expected object numbers from 1 on in the first annotation, found "
-                           f"{np.unique(labels).tolist()}; score 0/255 masks as one object (--year 2016)")
+                           f"{labels_in(labels)}; score 0/255 masks as one object (--year 2016)")
     return objects
 
 

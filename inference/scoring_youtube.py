@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dataset.masks import VOID, read_labels
+from dataset.masks import VOID, labels_in, read_labels
 from inference.metrics import boundary_accuracy, region_similarity
 from inference.scoring import read_result
 
@@ -52,12 +52,13 @@ def score_video(
     for name, path in truths.items():
         truth = read_labels(path)
         prediction = read_result(results / f"{name}.png", path, truth.shape) if scores else None
-        void = truth == VOID
+        present = labels_in(truth)
+        void = truth == VOID if VOID in present else None
         for number, score in scores.items():
-            masks = truth == number, prediction == number, void if void.any() else None
+            masks = truth == number, prediction == number, void
             score.j.append(region_similarity(*masks))
             score.f.append(boundary_accuracy(*masks))
-        for number in np.setdiff1d(np.unique(truth), [0, VOID, *scores]).tolist():
+        for number in set(present) - {0, VOID} - scores.keys():
             scores[number] = ObjectScore(video, number, categories.get(number, ""))
     return [scores[number] for number in sorted(scores) if scores[number].j]
 

@@ -10,8 +10,9 @@ import itertools
 import json
 from dataclasses import asdict
 
-from dataset.check import LAYOUTS, SEVERITIES, Finding, Report, check
+from dataset.check import SEVERITIES, Report, check
 from dataset.errors import DatasetError
+from dataset.layouts import LAYOUTS, Finding
 
 SHOWN = 3       # files of a kind
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model import STCN, NetworkConfig
-from model.checkpoint import from_published, load_state
+from model.checkpoint import from_published, load_state, save_network
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = NetworkConfig(
@@ -52,6 +52,14 @@ def tiny_network() -> STCN:
     """A small network with seeded random weights: quick, and good enough for everything but quality."""
     torch.manual_seed(0)
     return STCN(TINY).eval()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory, tiny_network) -> Path:
+    """A weights file of the tiny network."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
+    save_network(path, tiny_network)
+    return path
 
 
 def relative_error(value: torch.Tensor, expected) -> float:

@@ -1,14 +1,18 @@
 """Training samples: pure functions of (seed, i), image and mask moving together."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
+from dataset import thin_plate
 from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolour, static_warps, video_warps, warp
 from dataset.clips import ClipConfig, Clips, SourceConfig
 from dataset.errors import DatasetError
 from dataset.masks import write_image, write_labels
 from dataset.synthetic import make_davis, make_static, make_youtube
+from dataset.video import AnnotatedVideos
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,13 @@ def test_image_and_mask_move_together(make):
         assert (warped[inside == 1, 0] > 200).all()
 
 
+@pytest.mark.parametrize("make", [static_warps, video_warps])
+def test_warps_exist_for_every_size(make):
+    rng = np.random.default_rng(0)
+    for size in [(37, 53), (53, 37), (384, 384), (400, 267), (1, 900), *rng.integers(16, 1200, (300, 2)).tolist()]:
+        assert all(np.isfinite(matrix).all() for matrix in make(tuple(size), 384, 3, rng))
+
+
 def test_a_large_image_is_averaged_not_skipped():
     rng = np.random.default_rng(0)
     stripes = np.zeros((640, 640, 3), np.uint8)
@@ -103,7 +114,7 @@ def test_masks_of_either_convention_and_wrong_data_are_told_apart(tmp_path):
     for index in range(4):
         assert clips[index]["labels"].unique().tolist() == [0, 1]
     write_labels(tmp_path / "b.png", mask[:-1])
-    with pytest.raises(DatasetError, match=r"b\.png: expected the size of its image b\.jpg"):
+    with pytest.raises(DatasetError, match=r"b\.png: expected 50x40 pixels, .* frame .*b\.jpg, found 50x39 pixels"):
         [clips[index] for index in range(4)]
     (tmp_path / "b.png").unlink()
     with pytest.raises(DatasetError, match=r"b\.jpg: expected a mask"):
@@ -114,7 +125,132 @@ def test_masks_of_either_convention_and_wrong_data_are_told_apart(tmp_path):
         clips_of(None, (SourceConfig(str(tmp_path), "pairs"),), crop=50)
 
 
+def test_gaps_are_counted_in_video_frames(roots, monkeypatch):
+    """Of seven annotated frames, a gap of 10 spans two in fives and, where every frame is annotated, all it can."""
+    load, loaded = AnnotatedVideos._load, []
+    monkeypatch.setattr(AnnotatedVideos, "_load", lambda self, *paths: loaded.append(paths[0]) or load(self, *paths))
+    for stride, longest in ((None, 10), (1, 15)):
+        row = SourceConfig(str(roots / "YouTube/train"), "youtube", stride=stride)
+        clips = clips_of(roots, (row,), gaps=(10,), gap_switches=())
+        loaded.clear()
+        [clips[index] for index in range(30)]
+        numbers = [int(path.stem) for path in loaded]
+        assert max(abs(numbers[i] - numbers[i + 1]) for i in range(len(numbers)) if i % 3 < 2) == longest
+    assert clips_of(roots, (SourceConfig(str(roots / "DAVIS"), "davis2017"),)).sources[0].stride == 1
+    with pytest.raises(DatasetError, match="stride of at least 1 in 'youtube', found 0"):
+        SourceConfig("", "youtube", stride=0)
+
+
+def test_a_list_restricts_a_source(roots, tmp_path):
+    names = sorted(path.name for path in (roots / "YouTube/train/Annotations").iterdir())
+    listed = tmp_path / "list.txt"
+    for root, layout, lines in (
+        ("static", "pairs", ["00004", "00001"]),
+        ("DAVIS", "davis2017", ["clip-001"]),
+        ("YouTube/train", "youtube", names[1:]),
+    ):
+        listed.write_text("\n".join([*lines, "", lines[0]]) + "\n")
+        row = SourceConfig(str(roots / root), layout, list=str(listed))
+        assert used(clips_of(roots, (row,))) == sorted(lines)
+        listed.write_text("\n".join(["nowhere", *lines, "either"]))
+        with pytest.raises(DatasetError, match=r"list\.txt: .* 2 that are not there, the first nowhere; ") as error:
+            clips_of(roots, (row,))
+        assert "\n" not in str(error.value)
+    listed.write_text("\n")
+    with pytest.raises(DatasetError, match=r"list\.txt: expected names, one a line, found none"):
+        clips_of(roots, (row,))
+    listed.unlink()
+    with pytest.raises(DatasetError, match=r"list\.txt: expected a list of names, found no text file"):
+        clips_of(roots, (row,))
+
+
+def test_a_list_below_the_root_may_name_class_folders(tmp_path):
+    for name in ("abacus/1", "abacus/2", "zebra/1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_image(tmp_path / f"{name}.jpg", np.full((40, 50, 3), 90, np.uint8))
+        write_labels(tmp_path / f"{name}.png", np.eye(40, 50, dtype=np.uint8))
+    (tmp_path / "classes.txt").write_text("abacus\n")
+    assert used(clips_of(None, (SourceConfig(str(tmp_path), "pairs", list="classes.txt"),))) == ["1", "2"]
+
+
+@pytest.mark.parametrize("form", ["names", "paths"])
+def test_both_list_forms_of_davis_2016(roots, tmp_path, form):
+    root = shutil.copytree(roots / "DAVIS", tmp_path / "DAVIS")
+    names = (root / "ImageSets/2017/train.txt").read_text().split()[:2]
+    frames = [f"480p/{name}/{index:05d}" for name in names for index in range(12)]
+    path = root / "ImageSets" / {"names": "2016", "paths": "480p"}[form] / "train.txt"
+    path.parent.mkdir()
+    path.write_text("\n".join({
+        "names": names, "paths": [f"/JPEGImages/{frame}.jpg /Annotations/{frame}.png" for frame in frames],
+    }[form]) + "\n")
+    clips = clips_of(None, (SourceConfig(str(root), "davis2016"),))
+    assert used(clips) == names
+    assert {clips[index]["num_objects"] for index in range(4)} == {1}
+    shutil.rmtree(root / "Annotations/480p" / names[0])
+    with pytest.raises(DatasetError, match=f"{names[0]}: expected the annotations of a listed video"):
+        clips_of(None, (SourceConfig(str(root), "davis2016"),))
+    with pytest.raises(DatasetError, match=r"2016/val\.txt: expected the list of split val"):
+        clips_of(None, (SourceConfig(str(root), "davis2016", split="val"),))
+
+
+@pytest.mark.parametrize("layout", ["pairs", "youtube"])
+def test_a_mask_a_pixel_narrower_is_resized_with_a_warning(tmp_path, layout):
+    """DAVIS at 480 pixels is 854 wide; some of its copies have masks of 853."""
+    folders = ("JPEGImages/a", "Annotations/a") if layout == "youtube" else ("", "")
+    masks = write_clip(tmp_path, *folders, [(480, 853), (480, 854), (480, 854)])
+    clips = clips_of(None, (SourceConfig(str(tmp_path), layout),))
+    with pytest.warns(UserWarning, match="0.png: 853x480 pixels, resized to its frame 0.jpg's 854x480 pixels") as shown:
+        assert [clips[index]["labels"].unique().tolist() for index in range(3)] == [[0, 1]] * 3
+    assert len({str(warning.message) for warning in shown}) == 1
+    write_labels(masks[0], half(480, 800))
+    with pytest.raises(DatasetError, match=r"0\.png: expected 854x480 pixels, .*0\.jpg, found 800x480 pixels"):
+        [clips[index] for index in range(3)]
+
+
+def write_clip(root, frames, annotations, mask_sizes):
+    """Frames of 854x480 with masks of the given (height, width); returns the masks' paths."""
+    paths = []
+    for number, size in enumerate(mask_sizes):
+        for folder in (frames, annotations):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        write_image(root / frames / f"{number}.jpg", np.full((480, 854, 3), 90, np.uint8))
+        paths.append(root / annotations / f"{number}.png")
+        write_labels(paths[-1], half(*size))
+    return paths
+
+
+def half(height, width):
+    """A mask whose object is a chequerboard: seen by every crop, with background beside it."""
+    rows, columns = np.indices((height, width)) // 20
+    return ((rows + columns) % 2).astype(np.uint8)
+
+
+def used(clips):
+    """What the one source of `clips` holds: names of videos, or of images."""
+    (source,) = clips.sources
+    if hasattr(source, "videos"):
+        return [video[0][1].parent.name for video in source.videos]
+    return [image.stem for image, _ in source.pairs]
+
+
 def cv_erode(mask):
     import cv2
 
     return cv2.erode(mask, np.ones((5, 5), np.uint8))
+
+
+def test_the_thin_plate_warp_bends_image_and_mask_together_and_is_off_by_default(roots):
+    source = SourceConfig(str(roots / "static"), "pairs")
+    straight, bent = clips_of(roots, (source,)), clips_of(roots, (source,), thin_plate=1.0)
+    assert not torch.equal(straight[0]["frames"], bent[0]["frames"])
+    assert torch.equal(bent[0]["frames"], clips_of(roots, (source,), thin_plate=1.0)[0]["frames"])
+
+    shifts = thin_plate.displacement(64, np.random.default_rng(0))
+    labels = np.zeros((64, 64), np.uint8)
+    labels[20:44, 20:44] = 1
+    image, mask = warp(np.repeat(labels[..., None] * 255, 3, 2), labels, np.eye(3), 64, shifts)
+    assert (image[cv_erode(mask) == 1, 0] > 200).all()
+    assert 0 < np.abs(shifts).max() < 16
+    flat, same = warp(image, mask, np.eye(3), 64, np.zeros((64, 64, 2), np.float32))
+    assert np.array_equal(flat, image)
+    assert np.array_equal(same, mask)

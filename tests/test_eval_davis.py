@@ -9,7 +9,7 @@ import pytest
 import eval_davis
 from dataset.masks import PALETTE, read_labels, write_image, write_labels
 from dataset.synthetic import make_davis
-from model.checkpoint import save_file, save_network
+from model.checkpoint import save_file
 from scripts import score_results
 
 
@@ -18,13 +18,6 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("DAVIS")
     make_davis(root, sequences={"train": 1, "val": 2}, frames=7, size=(48, 70), progress=False)
     return root
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory, tiny_network):
-    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    save_network(path, tiny_network)
-    return path
 
 
 def evaluate(root, weights, output, *more):

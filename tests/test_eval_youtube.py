@@ -18,7 +18,7 @@ from dataset.masks import read_labels, write_image, write_labels
 from dataset.synthetic import make_youtube
 from dataset.youtube import youtube_sequences
 from inference.scoring_youtube import ObjectScore, score_video, seen_and_unseen
-from model.checkpoint import save_file, save_network
+from model.checkpoint import save_file
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,6 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("YouTube")
     make_youtube(root, videos={"train": 1, "valid": 3}, frames=14, size=(48, 70), progress=False)
     return root
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory, tiny_network):
-    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    save_network(path, tiny_network)
-    return path
 
 
 def evaluate(root, weights, output, *more):

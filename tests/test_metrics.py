@@ -35,13 +35,13 @@ def test_first_frames_equal_the_official_toolkit():
 
 @needs_shared
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
-def test_all_sequences_equal_the_official_toolkit(processes):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_sequences_equal_the_official_toolkit(workers):
     golden = json.loads(GOLDEN.read_text())
     truths = {
         name: {path.stem: path for path in sorted((ANNOTATIONS / name).iterdir())} for name in golden["sequences"]
     }
-    scores = score_results(truths, RESULTS, binary=True, processes=processes, progress=False)
+    scores = score_results(truths, RESULTS, binary=True, workers=workers, progress=False)
     for sequence in scores:
         expected, scored = golden["sequences"][sequence.sequence], sequence.objects[1]
         for key, values, summary in (("J", scored.j, scored.j_statistics), ("F", scored.f, scored.f_statistics)):

@@ -1,0 +1,1 @@
+"""Sections of scripts/benchmark.py, one file each: `run(options) -> Iterator[Measurement]`."""

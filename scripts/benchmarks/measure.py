@@ -1,0 +1,79 @@
+"""Timing that can be trusted on a noisy machine: warm-up, several runs, medians; pairs measured in turn."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass
+class Measurement:
+    """One line of a benchmark: what took how long, in seconds."""
+
+    section: str
+    name: str
+    median: float
+    fastest: float
+    slowest: float
+    runs: int
+    notes: dict[str, float | str] = field(default_factory=dict)
+
+    def line(self) -> str:
+        notes = "  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+                          for key, value in self.notes.items())
+        return (f"{self.section:8} {self.name:34} {_seconds(self.median)}  ({_seconds(self.fastest).strip()} to "
+                f"{_seconds(self.slowest).strip()}, {self.runs} runs)  {notes}")
+
+
+def measure_in_turn(
+    section: str, candidates: dict[str, Callable[[], object]], runs: int, warmup: int = 1
+) -> dict[str, Measurement]:
+    """Time the candidates A B C A B C ..., so that drift of the machine's speed hits all of them alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(warmup + runs):
+        for name, call in candidates.items():
+            synchronise()
+            started = time.perf_counter()
+            call()
+            synchronise()
+            if turn >= warmup:
+                seconds[name].append(time.perf_counter() - started)
+    return {
+        name: Measurement(section, name, statistics.median(times), min(times), max(times), runs)
+        for name, times in seconds.items()
+    }
+
+
+def ratio(slow: Measurement, fast: Measurement) -> float:
+    """How many times as fast `fast` is, by medians."""
+    return slow.median / fast.median
+
+
+def synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def machine() -> dict[str, str | int]:
+    """What the numbers were measured on."""
+    return {
+        "cpu": _cpu_model(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "python": platform.python_version(), "torch": torch.__version__, "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _seconds(value: float) -> str:
+    return f"{1000 * value:8.1f} ms" if value < 1 else f"{value:8.2f} s "
