@@ -16,9 +16,10 @@ from tqdm import tqdm
 from dataset.errors import DatasetError
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.runner import RunError
-from inference.segmenter import PRECISIONS, VideoSegmenter
+from inference.segmenter import VideoSegmenter
 from inference.views import ViewSegmenter, views_of
 from model import CheckpointError, ConfigError, LossError, load_network
+from model.fast import PRECISIONS, prepare_for_inference
 
 USER_ERRORS = (DatasetError, CheckpointError, ConfigError, LossError, MemoryConfigError, RunError, OSError)
 
@@ -99,7 +100,7 @@ def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callabl
     memory_from(options)                                   # contradictory flags are an error before loading
     if min(options.scales) <= 0:
         raise ConfigError(f"--scales {min(options.scales)}: expected positive numbers")
-    network = load_network(options.weights, device_of(options.device))
+    network = prepare_for_inference(load_network(options.weights, device_of(options.device)), options.precision)
     views = views_of(short_side, tuple(options.scales), options.flip)
 
     def make() -> VideoSegmenter:

@@ -1,8 +1,5 @@
 """VideoSegmenter: one frame in, one mask out, for ever. Knows no file, no data set and no whole video."""
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,29 +8,29 @@ from torch.nn.functional import pad
 from inference.memory import Admission, MemoryBank
 from model.aggregation import aggregate
 from model.encoders import FrameFeatures
+from model.fast import PRECISIONS, prepare_for_inference
 from model.network import STCN, STRIDE, normalise
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class VideoSegmenter:
     """Streams a video through the network and a memory bank.
 
     Args:
-        network: in evaluation mode, on the device to compute on.
+        network: on the device to compute on. A prepared copy of it is used (`model.fast`): the same masks, faster.
         memory: a bank of `build_memory`; one bank serves one video at a time.
         memory_every: a frame is stored when at least this many frames have passed since the last one stored.
-        precision: "fp32", "bf16" or "fp16" for the network (autocast); matching stays in fp32.
+        precision: "fp32", "bf16" or "fp16" for the network; matching stays in fp32.
+        plain: use the network as it is, in fp32: the oracle of the prepared one.
     """
 
     def __init__(
-        self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32"
+        self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False
     ) -> None:
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
-        self.network, self.memory, self.memory_every = network.eval(), memory, memory_every
-        self.dtype = PRECISIONS[precision]
-        self.device = next(network.parameters()).device
+        self.network = network.eval() if plain else prepare_for_inference(network, precision)
+        self.memory, self.memory_every = memory, memory_every
+        self.device, self.dtype = next(network.parameters()).device, PRECISIONS[precision]
         self.reset()
 
     def reset(self) -> None:
@@ -65,12 +62,11 @@ class VideoSegmenter:
         if not self._known and not numbers:
             self.frame_index += 1
             return torch.ones(1, *self._size, device=self.device)
-        with self._precision():
-            features = self.network.encode_key(image)
-            probabilities = self._predict(features) if self._known else None
-            if numbers:
-                probabilities = self._annotate(probabilities, annotation, numbers)
-            self._memorise(image, features, probabilities[1:], annotated=bool(numbers))
+        features = self.network.encode_key(image)
+        probabilities = self._predict(features) if self._known else None
+        if numbers:
+            probabilities = self._annotate(probabilities, annotation, numbers)
+        self._memorise(image, features, probabilities[1:], annotated=bool(numbers))
         self.frame_index += 1
         ascending = [0] + [1 + self._known.index(number) for number in self.objects]
         return _unpad(probabilities[ascending], self._size)
@@ -90,7 +86,7 @@ class VideoSegmenter:
             raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
         self._size = size
         image = torch.tensor(frame).to(self.device).permute(2, 0, 1)
-        image = pad(normalise(image), _padding(size))[None]
+        image = pad(normalise(image), _padding(size))[None].to(self.dtype, memory_format=torch.channels_last)
         if annotation is None:
             return image, None
         if annotation.shape != size:
@@ -101,10 +97,9 @@ class VideoSegmenter:
 
     def _predict(self, features: FrameFeatures) -> Tensor:
         """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
-        with torch.autocast(self.device.type, enabled=False):
-            readout = self.memory.read(features.key[0])
+        readout = self.memory.read(features.key[0])
         logits = self.network.segment(readout.values[None], features)[0]
-        return aggregate(logits.float().sigmoid(), dim=0).softmax(0)
+        return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
     def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
         """Put the annotated objects over the prediction and aggregate everyone again (docs/METHOD.md)."""
@@ -127,11 +122,6 @@ class VideoSegmenter:
         self.memory.write(features.key[0], values, self.frame_index, admission)
         if admission is Admission.STORE:
             self.last_write = self.frame_index
-
-    @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
-            yield
 
 
 def _object_numbers(annotation: Tensor) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 NormFactory = Callable[[int], nn.Module]
 
@@ -37,6 +38,9 @@ class ResidualBlock(nn.Module):
 
     `skip` is the identity, or a 3x3 convolution of x where the widths differ. `norm` (default none, as in the
     thesis) goes before each ReLU: what lets a compact variant train from scratch.
+
+    Channels that the objects of a frame share need not be repeated: `forward(x, shared)` equals `forward` of the
+    concatenation [x, shared], but convolves `shared` once a frame.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: NormFactory = NORMS["none"]) -> None:
@@ -47,9 +51,23 @@ class ResidualBlock(nn.Module):
         same = in_channels == out_channels
         self.skip = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        residual = self.conv1(torch.relu(self.norm1(x)))
-        return self.skip(x) + self.conv2(torch.relu(self.norm2(residual)))
+    def forward(self, x: Tensor, shared: Tensor | None = None) -> Tensor:
+        """x: [B*objects, C, H, W]; shared: [B, C', H, W] or None."""
+        if shared is not None and (len(x) == len(shared) or not isinstance(self.norm1, nn.Identity)):
+            x, shared = torch.cat([x, shared.repeat_interleave(len(x) // len(shared), 0)], 1), None
+        if shared is None:
+            residual, skipped = self.conv1(torch.relu(self.norm1(x))), self.skip(x)
+        else:
+            residual = _convolve(self.conv1, torch.relu(x), torch.relu(shared))
+            skipped = _convolve(self.skip, x, shared)
+        return skipped + self.conv2(torch.relu(self.norm2(residual)))
+
+
+def _convolve(conv: nn.Conv2d, x: Tensor, shared: Tensor) -> Tensor:
+    """conv([x, shared]), the shared channels once a frame."""
+    own = conv2d(x, conv.weight[:, : x.shape[1]], padding=conv.padding)
+    common = conv2d(shared, conv.weight[:, x.shape[1] :], conv.bias, padding=conv.padding)
+    return (own.unflatten(0, (len(shared), -1)) + common[:, None]).flatten(0, 1)
 
 
 class CBAM(nn.Module):

@@ -37,10 +37,9 @@ class Decoder(nn.Module):
         self.predict = nn.Conv2d(dims[2], 1, 3, padding=1)
 
     def forward(self, readout: Tensor, features: FrameFeatures) -> Tensor:
-        thin = features.thin[:, None].expand_as(readout)
-        x = self.compress(torch.cat([readout, thin], 2).flatten(0, 1))
+        x = self.compress(readout.flatten(0, 1), features.thin)
         x = self.refine8(x, features.f8)
         x = self.refine4(x, features.f4)
-        logits = self.predict(torch.relu(x))
+        logits = self.predict(torch.relu(x)).float()
         logits = interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
         return logits.unflatten(0, readout.shape[:2]).squeeze(2)

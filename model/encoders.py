@@ -67,7 +67,8 @@ class KeyEncoder(nn.Module):
 
     def forward(self, frame: Tensor) -> FrameFeatures:
         f4, f8, f16 = self.trunk(frame)
-        return FrameFeatures(self.key_projection(f16), self.thin_projection(f16), f16, f8, f4)
+        key = self.key_projection(f16.to(self.key_projection.weight.dtype))     # fp32 in a half-precision network
+        return FrameFeatures(key, self.thin_projection(f16), f16, f8, f4)
 
 
 class ValueEncoder(nn.Module):
@@ -92,13 +93,14 @@ class ValueEncoder(nn.Module):
 
     def forward(self, frame: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
         objects = masks.shape[1]
+        masks = masks.to(frame.dtype)
         own = masks.flatten(0, 1)[:, None]                                  # [B*objects, 1, H, W]
         inputs = [_per_object(frame, objects), own]
         if self.mask_channels == 2:
             others = masks.sum(1, keepdim=True) - masks if objects > 1 else torch.zeros_like(masks)
             inputs.append(others.flatten(0, 1)[:, None])
         _, _, value16 = self.trunk(torch.cat(inputs, 1))
-        x = self.fuse1(torch.cat([value16, _per_object(f16, objects)], 1))
+        x = self.fuse1(value16, f16)
         if self.cbam is not None:
             x = x + self.cbam(x)
         return self.fuse2(x).unflatten(0, (-1, objects))
