@@ -63,6 +63,8 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     add("--config", type=Path, help="YAML with values for these flags; flags given here win")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
     add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
+    add("--decode", choices=("full", "window"), default="full", help="window: decode only where an object can be, "
+        "faster and nearly the same masks (default: full)")
     add("--flip", action="store_true", help="average with the mirrored video (twice the time and memory)")
     add("--scales", type=float, nargs="+", default=[1.0], metavar="X", help="average over these scales (default: 1)")
     add("--overlays", action="store_true", help="also write OUTPUT/overlays/<sequence>/<frame>.jpg")
@@ -104,7 +106,9 @@ def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callabl
     views = views_of(short_side, tuple(options.scales), options.flip)
 
     def make() -> VideoSegmenter:
-        return VideoSegmenter(network, memory_from(options), options.memory_every, options.precision)
+        return VideoSegmenter(
+            network, memory_from(options), options.memory_every, options.precision, decode=options.decode
+        )
 
     return lambda: ViewSegmenter(make, views)
 
@@ -117,8 +121,8 @@ def settings_from(options: argparse.Namespace, name: str, *more: str) -> dict:
     except FileNotFoundError:
         raise CheckpointError(f"{options.weights}: expected weights, found no such file; check --weights") from None
     names = (
-        "precision", "flip", "scales", "memory", "memory_frames", "memory_every", "top_k", "index", "include_last",
-        "protect_first", *more,
+        "precision", "decode", "flip", "scales", "memory", "memory_frames", "memory_every", "top_k", "index",
+        "include_last", "protect_first", *more,
     )
     values = {key: getattr(options, key) for key in names}
     return {

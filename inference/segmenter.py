@@ -3,13 +3,14 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d, pad
 
 from inference.memory import Admission, MemoryBank
 from model.aggregation import aggregate
 from model.encoders import FrameFeatures
 from model.fast import PRECISIONS, prepare_for_inference
 from model.network import STCN, STRIDE, normalise
+from model.window import windows_of
 
 
 class VideoSegmenter:
@@ -21,15 +22,18 @@ class VideoSegmenter:
         memory_every: a frame is stored when at least this many frames have passed since the last one stored.
         precision: "fp32", "bf16" or "fp16" for the network; matching stays in fp32.
         plain: use the network as it is, in fp32: the oracle of the prepared one.
+        decode: "full", or "window": decode only where an object can be (`model.window`). Its evidence is the soft mask
+        of the memory entries, carried through the read as one more value channel.
     """
 
     def __init__(
-        self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False
+        self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
+        decode: str = "full",
     ) -> None:
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
         self.network = network.eval() if plain else prepare_for_inference(network, precision)
-        self.memory, self.memory_every = memory, memory_every
+        self.memory, self.memory_every, self.windowed = memory, memory_every, decode == "window"
         self.device, self.dtype = next(network.parameters()).device, PRECISIONS[precision]
         self.reset()
 
@@ -97,8 +101,10 @@ class VideoSegmenter:
 
     def _predict(self, features: FrameFeatures) -> Tensor:
         """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
-        readout = self.memory.read(features.key[0])
-        logits = self.network.segment(readout.values[None], features)[0]
+        values, windows = self.memory.read(features.key[0]).values, None
+        if self.windowed:
+            values, windows = values[:, :-1], windows_of(values[:, -1])
+        logits = self.network.segment(values[None], features, windows)[0]
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
     def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
@@ -119,6 +125,9 @@ class VideoSegmenter:
         if admission is Admission.SKIP:
             return
         values = self.network.encode_value(image, features.f16, masks[None])[0]
+        if self.windowed:
+            soft = avg_pool2d(masks[:, None], STRIDE).to(values.dtype)         # [objects, 1, h, w]
+            values = torch.cat([values, soft], 1)
         self.memory.write(features.key[0], values, self.frame_index, admission)
         if admission is Admission.STORE:
             self.last_write = self.frame_index

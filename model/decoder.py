@@ -6,6 +6,7 @@ from torch.nn.functional import interpolate
 
 from model.blocks import NormFactory, ResidualBlock
 from model.encoders import FrameFeatures
+from model.window import MARGIN, OUTSIDE, Window
 
 
 class Refine(nn.Module):
@@ -36,10 +37,29 @@ class Decoder(nn.Module):
         self.refine4 = Refine(f4_dim, dims[1], dims[2], norm)
         self.predict = nn.Conv2d(dims[2], 1, 3, padding=1)
 
-    def forward(self, readout: Tensor, features: FrameFeatures) -> Tensor:
+    def forward(
+        self, readout: Tensor, features: FrameFeatures, windows: list[Window | None] | None = None
+    ) -> Tensor:
+        """`windows`: one per object of a single frame; logits outside are OUTSIDE (None: decode everywhere)."""
         x = self.compress(readout.flatten(0, 1), features.thin)
-        x = self.refine8(x, features.f8)
-        x = self.refine4(x, features.f4)
+        if windows is None:
+            logits = self._refine(x, features.f8, features.f4)
+        else:
+            logits = torch.stack([self._refine_window(x[i : i + 1], features, w) for i, w in enumerate(windows)])
+        return logits.unflatten(0, readout.shape[:2])
+
+    def _refine(self, x: Tensor, f8: Tensor, f4: Tensor) -> Tensor:
+        """[N, C, h, w] -> [N, 16h, 16w]"""
+        x = self.refine4(self.refine8(x, f8), f4)
         logits = self.predict(torch.relu(x)).float()
-        logits = interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
-        return logits.unflatten(0, readout.shape[:2]).squeeze(2)
+        return interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
+
+    def _refine_window(self, x: Tensor, features: FrameFeatures, window: Window | None) -> Tensor:
+        """[1, C, h, w] -> [16h, 16w], computed in the window alone."""
+        height, width = x.shape[2:]
+        logits = torch.full((16 * height, 16 * width), OUTSIDE, device=x.device)
+        if window is not None:
+            outer = window.grown(MARGIN, height, width)
+            part = self._refine(outer.crop(x), outer.crop(features.f8, 2), outer.crop(features.f4, 4))[0]
+            window.crop(logits, 16).copy_(window.within(outer).crop(part, 16))
+        return logits

@@ -2,12 +2,8 @@
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,29 +161,3 @@ def test_bad_input_is_named(root, weights, tmp_path, capsys):
         youtube_sequences(tmp_path)
     with pytest.raises(DatasetError, match="did you mean"):
         youtube_sequences(root / "valid", names=["nothing"])
-
-
-@pytest.mark.slow
-def test_two_processes_and_killed_runs_write_the_same_bytes_as_one(root, weights, tmp_path):
-    command = ["eval_youtube.py", "--youtube-root", str(root / "valid"), "--weights", str(weights), "--device", "cpu",
-               "--memory-every", "2", "--zip"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    one = [sys.executable, *command, "--output", str(tmp_path / "one")]
-    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517", *command,
-           "--output", str(tmp_path / "two")]
-    for call in (one, two):
-        subprocess.run(call, check=True, env=environment, capture_output=True)
-    for seconds in (4.5, 5.5, 6.5):
-        process = subprocess.Popen([*one[:-1], str(tmp_path / "killed")], env=environment, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    subprocess.run([*one[:-1], str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
-    for other in ("two", "killed"):
-        assert _bytes(tmp_path / other) == _bytes(tmp_path / "one")
-
-
-def _bytes(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("Annotations/*/*")}
