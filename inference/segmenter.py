@@ -33,8 +33,10 @@ class VideoSegmenter:
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
         self.network = network.eval() if plain else prepare_for_inference(network, precision)
+        self.layout = torch.contiguous_format if plain else torch.channels_last
         self.memory, self.memory_every, self.windowed = memory, memory_every, decode == "window"
-        self.device, self.dtype = next(network.parameters()).device, PRECISIONS[precision]
+        self.device = next(network.parameters()).device
+        self.dtype = PRECISIONS["fp32" if plain else precision]
         self.reset()
 
     def reset(self) -> None:
@@ -90,7 +92,7 @@ class VideoSegmenter:
             raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
         self._size = size
         image = torch.tensor(frame).to(self.device).permute(2, 0, 1)
-        image = pad(normalise(image), _padding(size))[None].to(self.dtype, memory_format=torch.channels_last)
+        image = pad(normalise(image), _padding(size))[None].to(self.dtype, memory_format=self.layout)
         if annotation is None:
             return image, None
         if annotation.shape != size:

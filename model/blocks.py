@@ -39,9 +39,11 @@ class ResidualBlock(nn.Module):
     `skip` is the identity, or a 3x3 convolution of x where the widths differ. `norm` (default none, as in the
     thesis) goes before each ReLU: what lets a compact variant train from scratch.
 
-    Channels that the objects of a frame share need not be repeated: `forward(x, shared)` equals `forward` of the
-    concatenation [x, shared], but convolves `shared` once a frame.
+    `forward(x, shared)` is `forward` of the concatenation [x, shared]; where `share` is set, and there is no norm in
+    the way, the channels that the objects of a frame share are convolved once a frame (`model.fast`).
     """
+
+    share = False
 
     def __init__(self, in_channels: int, out_channels: int, norm: NormFactory = NORMS["none"]) -> None:
         super().__init__()
@@ -53,7 +55,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, shared: Tensor | None = None) -> Tensor:
         """x: [B*objects, C, H, W]; shared: [B, C', H, W] or None."""
-        if shared is not None and (len(x) == len(shared) or not isinstance(self.norm1, nn.Identity)):
+        if shared is not None and (not self.share or len(x) == len(shared)):
             x, shared = torch.cat([x, shared.repeat_interleave(len(x) // len(shared), 0)], 1), None
         if shared is None:
             residual, skipped = self.conv1(torch.relu(self.norm1(x))), self.skip(x)

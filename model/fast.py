@@ -1,4 +1,4 @@
-"""The network made ready for inference: batch norms folded, channels last, one precision.
+"""The network made ready for inference: batch norms folded, channels last, shared work done once, one precision.
 
 `prepare_for_inference(network)` computes what `network` computes, up to rounding; the network itself, in fp32 as
 it was trained, stays the oracle.
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from model.blocks import ResidualBlock
 from model.network import STCN
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -26,6 +27,9 @@ def prepare_for_inference(network: STCN, precision: str = "fp32") -> STCN:
     if getattr(network, "prepared", None) == precision:
         return network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
+    for block in fast.modules():
+        if isinstance(block, ResidualBlock):
+            block.share = isinstance(block.norm1, nn.Identity)
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
     fast.to(PRECISIONS[precision], memory_format=torch.channels_last)

@@ -5,10 +5,14 @@ N memory entries, M query cells. Every function here is used by both sides or te
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
+
+_BLOCKS = ((128, 8192), (2048, 16384))     # query cells x entries at once: on a CPU (4 MiB), on a GPU (128 MiB)
 
 
 @dataclass
@@ -50,6 +54,48 @@ def top_k_affinity(similarities: Tensor, k: int) -> TopK:
     """The k largest of each row of [M, N], softmax over those alone (docs/METHOD.md)."""
     values, indices = similarities.topk(min(k, similarities.shape[1]), dim=1)
     return TopK(indices, values.softmax(1))
+
+
+def match(
+    memory_key: Tensor, query_key: Tensor, k: int, masks: Sequence[Tensor | None] = (None,)
+) -> list[TopK]:
+    """The top-k affinity of [N, C_k] and [M, C_k], for each mask over those of the entries that it allows.
+
+    Equal to `top_k_affinity(similarity(...))`, block by block: the N x M similarities, gigabytes for a large bank,
+    are never held at once, and a block stays in the processor's cache.
+
+    Args:
+        masks: [N] bool each; None: all entries. An object that appeared late sees the entries it has values in.
+    """
+    rows, columns = _BLOCKS[memory_key.device.type == "cuda"]
+    scale = 1 / math.sqrt(memory_key.shape[1])
+    norms = scale * memory_key.square().sum(1)
+    counts = [min(k, len(memory_key) if mask is None else int(mask.sum())) for mask in masks]
+    parts = [
+        _match_rows(memory_key, norms, scale, query, counts, masks, columns) for query in query_key.split(rows)
+    ]
+    return [TopK(*(torch.cat(tensors) for tensors in zip(*part, strict=True))) for part in zip(*parts, strict=True)]
+
+
+def _match_rows(
+    memory_key: Tensor, norms: Tensor, scale: float, query: Tensor, counts: list[int],
+    masks: Sequence[Tensor | None], columns: int,
+) -> list[tuple[Tensor, Tensor]]:
+    """(indices, weights) of some query cells for every mask: the best of each block, then the best of those."""
+    best: list[list[tuple[Tensor, Tensor]]] = [[] for _ in masks]
+    for start in range(0, len(memory_key), columns):
+        block = slice(start, start + columns)
+        similarities = (query @ memory_key[block].T).mul_(2 * scale).sub_(norms[block])
+        for found, count, mask in zip(best, counts, masks, strict=True):
+            allowed = similarities if mask is None else similarities.masked_fill(~mask[block], -torch.inf)
+            values, indices = allowed.topk(min(count, allowed.shape[1]), dim=1)
+            found.append((values, indices + start))
+    matches = []
+    for found, count in zip(best, counts, strict=True):
+        values, indices = (torch.cat(tensors, 1) for tensors in zip(*found, strict=True))
+        values, order = values.topk(count, dim=1)
+        matches.append((indices.gather(1, order), values.softmax(1)))
+    return matches
 
 
 def gather_read(values: Tensor, matches: TopK) -> Tensor:

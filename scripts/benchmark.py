@@ -4,6 +4,10 @@
     python scripts/benchmark.py --data DATA --only loader score
 
 DATA holds `DAVIS` (2016, 480p) and `static/ECSSD`. Sections:
+  read    the memory read against dense top-k weights
+  stages  key, value, decoding: seconds, FLOP rate, share of the machine's matrix-product rate
+  video   whole frames of a real clip, banks and precisions in turn, one and three objects
+  long    memory and time per frame over an endless stream (--frames)
   loader  milliseconds per training sample on one core
   train   seconds per training step of the thesis's network, fp32 and bf16, against the plain fp32 path
   score   scoring a result folder, against one process that uses the formulas plainly
@@ -22,7 +26,7 @@ from dataclasses import asdict
 from inference.commands import command
 from scripts.benchmarks.measure import machine
 
-SECTIONS = ("loader", "train", "score")
+SECTIONS = ("read", "stages", "video", "long", "loader", "train", "score")
 
 
 @command
@@ -31,6 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with DAVIS and static/ECSSD")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION",
                         help=f"sections to run: {', '.join(SECTIONS)} (default: all)")
+    parser.add_argument("--weights", type=Path, help="trained network for video and long (default: random weights of "
+                        "the thesis's network, of a small one for long)")
+    parser.add_argument("--sequence", default="car-shadow", help="of DAVIS val, for video (default: car-shadow)")
+    parser.add_argument("--frames", type=int, default=10_000, help="length of the stream for long (default: 10000)")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="for long")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark.jsonl"), help="JSON lines are added here")
     options = parser.parse_args(arguments)
     options.output.parent.mkdir(parents=True, exist_ok=True)

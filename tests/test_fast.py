@@ -1,14 +1,11 @@
-"""The network prepared for inference computes what the network computes; the read stays exact when it is split."""
+"""The network prepared for inference computes what the network computes; matching in blocks is exact."""
 
 import pytest
 import torch
 
-from inference import build_memory
-from inference.memory import bank
-from model import STCN, NetworkConfig
+from model import STCN, NetworkConfig, matching
 from model.blocks import ResidualBlock
 from model.fast import prepare_for_inference
-from tests.test_memory import stream
 
 SMALL = NetworkConfig(key_backbone="resnet18", key_dim=8, value_dim=32, decoder_dims=(32, 16, 16))
 
@@ -53,13 +50,21 @@ def test_shared_channels_equal_repeated_ones():
     block = ResidualBlock(24, 16)
     own, shared = torch.randn(6, 8, 5, 7), torch.randn(2, 16, 5, 7)
     whole = block(torch.cat([own, shared.repeat_interleave(3, 0)], 1))
+    assert torch.equal(block(own, shared), whole)
+    block.share = True
     torch.testing.assert_close(block(own, shared), whole, rtol=1e-5, atol=1e-5)
 
 
-def test_a_read_split_over_query_cells_is_the_same_read(monkeypatch):
-    whole = [readout for _, _, readout in stream(build_memory("every_k", top_k=4), 12, late=5) if readout]
-    monkeypatch.setattr(bank.MemoryBank, "_cells_at_once", lambda self: 5)
-    split = [readout for _, _, readout in stream(build_memory("every_k", top_k=4), 12, late=5) if readout]
-    for one, other in zip(whole, split, strict=True):
-        torch.testing.assert_close(one.values, other.values)
-        assert torch.equal(one.matches.indices, other.matches.indices)
+@pytest.mark.parametrize("blocks", [(5, 7), (64, 3), (1, 1000)])
+def test_matching_in_blocks_is_the_same_matching(monkeypatch, blocks):
+    torch.manual_seed(0)
+    keys, query = torch.randn(90, 8), torch.randn(33, 8)
+    few, some = torch.zeros(90, dtype=torch.bool), torch.rand(90) < 0.4
+    few[[3, 50]] = True
+    monkeypatch.setattr(matching, "_BLOCKS", (blocks, blocks))
+    for mask, found in zip((None, some, few), matching.match(keys, query, 6, (None, some, few)), strict=True):
+        similarities = matching.similarity(keys, query)
+        allowed = similarities if mask is None else similarities.masked_fill(~mask, -torch.inf)
+        expected = matching.top_k_affinity(allowed, 6 if mask is not few else 2)
+        assert torch.equal(found.indices, expected.indices)
+        torch.testing.assert_close(found.weights, expected.weights)

@@ -7,9 +7,7 @@ from torch import Tensor
 
 from inference.memory.entries import Entries
 from inference.memory.policies import Admission, Policy
-from model.matching import TopK, gather_read, similarity, top_k_affinity
-
-MAX_SIMILARITIES = 2**24      # entries x query cells at once: 64 MiB
+from model.matching import TopK, gather_read, match
 
 
 @dataclass
@@ -66,14 +64,17 @@ class MemoryBank:
         An object that appeared late reads the entries that have a value for it, with a top-k and a softmax of
         its own; usage counts on the read over all entries, once (docs/METHOD.md).
         """
-        entries, (height, width) = self.entries, key.shape[1:]
-        parts = [self._read(query) for query in key.flatten(1).T.float().split(self._cells_at_once())]
-        matches = TopK(*(torch.cat([getattr(part, name) for _, part in parts]) for name in ("indices", "weights")))
+        entries, query = self.entries, key.flatten(1).T.float()
+        seen = [int(entries.has_value(obj).sum()) for obj in range(entries.objects)]    # nested: a count says which
+        masks = {count: entries.has_value(obj) for obj, count in enumerate(seen)}
+        masks[entries.visible] = None                                                   # all entries: what counts
+        found = dict(zip(masks, match(entries.keys, query, self.top_k, list(masks.values())), strict=True))
+        matches = found[entries.visible]
         amounts = self.policy.count(matches)
         if amounts is not None:
             entries.use(matches.indices, amounts)
-        values = torch.cat([part for part, _ in parts], 1)                     # [objects, M, C_v]
-        return Readout(values.transpose(1, 2).unflatten(2, (height, width)), matches)
+        values = torch.stack([gather_read(entries.values(obj), found[count]) for obj, count in enumerate(seen)])
+        return Readout(values.transpose(1, 2).unflatten(2, key.shape[1:]), matches)
 
     def write(self, key: Tensor, values: Tensor, now: int, admission: Admission) -> None:
         """Store a frame's key [C_k, h, w] and values [objects, C_v, h, w], of video frame `now`.
@@ -114,25 +115,3 @@ class MemoryBank:
         order = entries.order()
         scores = self.policy.score(entries, now).masked_fill(self.policy.protected(entries), torch.inf)
         return order[scores[order].argsort(stable=True)[:needed]]
-
-    def _read(self, query: Tensor) -> tuple[Tensor, TopK]:
-        """Read for some query cells [m, C_k]: values [objects, m, C_v], and the top-k over all entries."""
-        similarities = similarity(self.entries.keys, query)                    # [m, visible]
-        matches = top_k_affinity(similarities, self.top_k)
-        values = [
-            gather_read(self.entries.values(obj), self._matches_of(obj, similarities, matches))
-            for obj in range(self.entries.objects)
-        ]
-        return torch.stack(values), matches
-
-    def _cells_at_once(self) -> int:
-        """Query cells whose similarities to all entries fit in a modest buffer: a read's memory stays bounded."""
-        return max(64, MAX_SIMILARITIES // max(1, self.entries.visible))
-
-    def _matches_of(self, obj: int, similarities: Tensor, matches: TopK) -> TopK:
-        """The entries that `obj` reads: those of `matches`, unless some entries are older than the object."""
-        has_value = self.entries.has_value(obj)
-        seen = int(has_value.sum())
-        if seen == len(has_value):
-            return matches
-        return top_k_affinity(similarities.masked_fill(~has_value, -torch.inf), min(self.top_k, seen))

@@ -17,7 +17,7 @@ from scripts.benchmarks.measure import Measurement, measure_in_turn, ratio
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batch = 16 if device.type == "cuda" else 1
-    runs = 10 if device.type == "cuda" else 3
+    runs = 10 if device.type == "cuda" else 5
     candidates = {
         "step, plain fp32": _stepper(device, batch, torch.float32, plain=True),
         "step, fp32": _stepper(device, batch, torch.float32),

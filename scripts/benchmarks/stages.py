@@ -1,0 +1,52 @@
+"""The network's stages at 854 x 480 (padded to 864): seconds, FLOP rate, share of the matrix-product rate."""
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from model import STCN
+from model.fast import PRECISIONS, prepare_for_inference
+from scripts.benchmarks.measure import Measurement, measure_in_turn
+
+HEIGHT, WIDTH, SIDE = 480, 864, 4096
+
+
+def run(options: argparse.Namespace) -> Iterator[Measurement]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
+    network = STCN().to(device).eval()
+    for precision in ("fp32", "bf16"):
+        fast, dtype = prepare_for_inference(network, precision), PRECISIONS[precision]
+        left, right = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
+        calls = {"matrix product": lambda left=left, right=right: left @ right, **_stages(fast, device, dtype)}
+        results = measure_in_turn("stages", {f"{name}, {precision}": call for name, call in calls.items()}, runs=5)
+        rates = {
+            name: _flops(calls[name.removesuffix(f", {precision}")]) / result.median / 1e9
+            for name, result in results.items()
+        }
+        best = rates[f"matrix product, {precision}"]
+        for name, result in results.items():
+            result.notes = {"GFLOP/s": rates[name], "of the matrix rate": rates[name] / best}
+            yield result
+
+
+def _stages(network: STCN, device: torch.device, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    layout = {"device": device, "dtype": dtype}
+    frame = torch.randn(1, 3, HEIGHT, WIDTH, **layout).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        features = network.encode_key(frame)
+    calls: dict[str, Callable[[], object]] = {"key": lambda: network.encode_key(frame)}
+    for objects in (1, 3):
+        masks = torch.rand(1, objects, HEIGHT, WIDTH, device=device)
+        readout = torch.randn(1, objects, network.config.value_dim, HEIGHT // 16, WIDTH // 16, **layout)
+        calls[f"value, {objects} obj"] = lambda masks=masks: network.encode_value(frame, features.f16, masks)
+        calls[f"decode, {objects} obj"] = lambda readout=readout: network.segment(readout, features)
+    return {name: torch.inference_mode()(call) for name, call in calls.items()}
+
+
+def _flops(call: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()

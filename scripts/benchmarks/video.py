@@ -1,0 +1,77 @@
+"""Whole frames of a real clip at 480p: banks and precisions frame by frame in turn; memory grows as it does in use.
+
+Objects: the annotated one, or three vertical thirds of it. Weights are --weights, or random ones of the thesis's
+network, which cost the same time but make windows meaningless, so that window decoding is left out.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from dataset.davis import davis_sequences
+from inference import VideoSegmenter, build_memory
+from model import STCN, load_network
+from scripts.benchmarks.measure import Measurement, synchronise
+
+PLAIN = "plain fp32, every-5"
+
+
+def run(options: argparse.Namespace) -> Iterator[Measurement]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
+    network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
+    (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
+    for objects in (1, 3):
+        segmenters = _segmenters(network, bool(options.weights))
+        seconds: dict[str, list[float]] = {name: [] for name in segmenters}
+        agreement: dict[str, list[float]] = {name: [] for name in segmenters}
+        for frame in sequence:
+            given = None if frame.annotation is None else _split(frame.annotation, objects)
+            labels = {}
+            for name, segmenter in segmenters.items():
+                synchronise()
+                started = time.perf_counter()
+                labels[name] = segmenter.labels(segmenter.step(frame.image, given))
+                seconds[name].append(time.perf_counter() - started)
+            for name, result in labels.items():
+                agreement[name].append(float((result == labels["fp32, lfu 2"]).mean()))
+        base = statistics.mean(seconds[PLAIN][1:])
+        for name, counted in seconds.items():
+            yield Measurement(
+                "video", f"{objects} obj, {name}", statistics.median(counted[1:]), min(counted[1:]), max(counted[1:]),
+                len(counted) - 1, {
+                    "mean": statistics.mean(counted[1:]), "times plain (means)": base / statistics.mean(counted[1:]),
+                    "labels as fp32 lfu": statistics.mean(agreement[name]),
+                    "frames held": segmenters[name].memory.frames_held,
+                },
+            )
+
+
+def _segmenters(network: STCN, windows: bool) -> dict[str, VideoSegmenter]:
+    def lfu(**options: str) -> VideoSegmenter:
+        return VideoSegmenter(network, build_memory("lfu", 2), **options)
+
+    segmenters = {
+        PLAIN: VideoSegmenter(network, build_memory("every_k"), plain=True),
+        "fp32, every-5": VideoSegmenter(network, build_memory("every_k")),
+        "fp32, first-and-latest": VideoSegmenter(network, build_memory("first_and_latest")),
+        "fp32, lfu 2": lfu(), "bf16, lfu 2": lfu(precision="bf16"),
+    }
+    if windows:
+        segmenters["fp32, lfu 2, window"] = lfu(decode="window")
+        segmenters["bf16, lfu 2, window"] = lfu(precision="bf16", decode="window")
+    return segmenters
+
+
+def _split(annotation: np.ndarray, objects: int) -> np.ndarray:
+    """One object as `objects` vertical parts of about equal area."""
+    if objects == 1:
+        return annotation
+    columns = np.nonzero(annotation)[1]
+    limits = np.quantile(columns, np.linspace(0, 1, objects + 1)[1:-1])
+    parts = 1 + np.searchsorted(limits, np.arange(annotation.shape[1]))
+    return np.where(annotation > 0, parts[None], 0).astype(np.uint8)
