@@ -8,15 +8,14 @@ processes share the sequences: torchrun --nproc-per-node 2 eval_davis.py ...
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.folder import FolderSequence
 from inference.commands import add_run_flags, command, parse_with_config, segmenter_maker, settings_from
 from inference.ranks import Ranks
-from inference.runner import RunFolder, describe, run_sequences
-from inference.scoring import format_table, global_statistics, score_results, write_csvs, write_text
+from inference.runner import RunFolder, describe, run_sequences, write_run
+from inference.scoring import format_table, global_statistics, score_results, write_csvs
 
 
 @command
@@ -33,13 +32,13 @@ def main(arguments: list[str] | None = None) -> None:
     if options.no_score:
         pass
     elif all(map(has_full_ground_truth, sequences)):
-        score(sequences, run, options)
+        score(sequences, run, folder, options)
     else:
         print("not scored: the annotations stop after the first frame")
     print(describe(run["totals"]))
 
 
-def score(sequences: list[FolderSequence], run: dict, options: argparse.Namespace) -> None:
+def score(sequences: list[FolderSequence], run: dict, folder: RunFolder, options: argparse.Namespace) -> None:
     """Score the result folder, print the table, write the CSVs and add the scores to run.json."""
     scores = score_results({s.name: s.ground_truth for s in sequences}, options.output, options.year == 2016)
     print(format_table(scores))
@@ -48,7 +47,7 @@ def score(sequences: list[FolderSequence], run: dict, options: argparse.Namespac
     write_csvs(options.output, options.split, scores)
     run["scores"] = global_statistics(scores)
     run["scores_per_sequence"] = {scored.sequence: global_statistics([scored]) for scored in scores}
-    write_text(options.output / "run.json", json.dumps(run, indent=1) + "\n")
+    write_run(folder, run)
 
 
 def parser() -> argparse.ArgumentParser:

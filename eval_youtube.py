@@ -9,7 +9,6 @@ is run again. Several processes share the videos: torchrun --nproc-per-node 2 ev
 """
 
 import argparse
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -18,8 +17,7 @@ from dataset.folder import list_images
 from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
 from inference.commands import add_run_flags, command, parse_with_config, segmenter_maker, settings_from
 from inference.ranks import Ranks
-from inference.runner import RunFolder, describe, run_sequences
-from inference.scoring import write_text
+from inference.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring_youtube import score_videos, seen_and_unseen
 
 MASKS = "Annotations"
@@ -42,11 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.zip:
         print(f"wrote {write_zip(options.output, [video.name for video in videos])}")
     if not options.no_score:
-        score(videos, run, options)
+        score(videos, run, folder, options)
     print(describe(run["totals"]))
 
 
-def score(videos: list[YouTubeSequence], run: dict, options: argparse.Namespace) -> None:
+def score(videos: list[YouTubeSequence], run: dict, folder: RunFolder, options: argparse.Namespace) -> None:
     """Score where ground truth covers every required frame; add the scores to run.json."""
     root = options.ground_truth or options.youtube_root / MASKS
     truths = {video.name: {path.stem: path for path in list_images(root / video.name)} for video in videos}
@@ -61,7 +59,7 @@ def score(videos: list[YouTubeSequence], run: dict, options: argparse.Namespace)
     print("  ".join(f"{column} {100 * value:.1f}" for column, value in run["scores"].items()))
     if seen is None:
         print("note: no --seen-from, so all categories count as seen")
-    write_text(options.output / "run.json", json.dumps(run, indent=1) + "\n")
+    write_run(folder, run)
 
 
 def write_zip(output: Path, videos: list[str]) -> Path:

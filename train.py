@@ -22,9 +22,10 @@ from inference.commands import command, device_of
 from inference.validation import ValidationConfig, make_validation
 from model import STCN, ConfigError, NetworkConfig
 from model.checkpoint import load_state, read_weights
-from model.config import assign, from_mapping, to_mapping
+from model.config import assign, from_mapping, read_yaml, to_mapping
 from model.objective import ObjectiveConfig
-from model.trainer import Trainer, TrainingConfig
+from model.trainer import Trainer
+from model.training_config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def read_config(path: Path, assignments: list[str]) -> RunConfig:
-    try:
-        mapping = yaml.safe_load(path.read_text()) or {}
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a YAML file ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    mapping = read_yaml(path)
     for assignment in assignments:
         assign(mapping, assignment)
     return from_mapping(RunConfig, mapping, path.name)

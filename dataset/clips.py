@@ -59,8 +59,10 @@ class ClipConfig:
     gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... switched at these shares of the iterations
 
     def __post_init__(self) -> None:
-        if self.crop % 16:
+        if self.crop < 16 or self.crop % 16:
             raise DatasetError(f"data.crop: expected a multiple of 16, found {self.crop}")
+        if self.max_objects < 1:
+            raise DatasetError(f"data.max_objects: expected at least 1, found {self.max_objects}")
         if len(self.gaps) != len(self.gap_switches) + 1:
             raise DatasetError(f"data.gaps: expected one more than gap_switches, found {len(self.gaps)}")
 

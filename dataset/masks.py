@@ -78,7 +78,7 @@ def labels_at_size(labels: np.ndarray, size: tuple[int, int], path: Path, frame:
                            f"{in_pixels(labels.shape)}; make the mask as large as the frame")
     warnings.warn(f"{path}: {in_pixels(labels.shape)}, resized to its frame {frame.name}'s {in_pixels(size)}",
                   stacklevel=2)
-    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def in_pixels(shape: tuple[int, ...]) -> str:

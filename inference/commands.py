@@ -4,13 +4,13 @@ import argparse
 import functools
 import hashlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import yaml
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
@@ -19,6 +19,7 @@ from inference.runner import RunError
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewSegmenter, views_of
 from model import CheckpointError, ConfigError, LossError, load_network
+from model.config import read_yaml
 from model.fast import PRECISIONS, prepare_for_inference
 
 USER_ERRORS = (DatasetError, CheckpointError, ConfigError, LossError, MemoryConfigError, RunError, OSError)
@@ -32,7 +33,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(*arguments)
         except USER_ERRORS as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            # a loading process wraps the error of a file in its traceback; the error itself comes last
+            message = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2]
+            print(f"error: {' '.join(message.split())}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt as interrupt:
             print(f"{interrupt}" or "interrupted; run the same command again to go on", file=sys.stderr)
@@ -41,16 +44,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def device_of(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:n -> a device that is there; under torchrun "auto" is this process's own GPU."""
+    """auto, cpu, cuda or cuda:n -> a device that is there; under torchrun auto and cuda are the process's own."""
+    count = torch.cuda.device_count()
     if name == "auto":
-        local = int(os.environ.get("LOCAL_RANK", 0))
-        return torch.device(f"cuda:{local % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"--device {name}: expected auto, cpu, cuda or cuda:n") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"--device {name}: found {torch.cuda.device_count()} CUDA devices; use --device cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % max(1, count)}"
+    if not re.fullmatch(r"cpu|cuda:\d+", name):
+        raise ConfigError(f"--device {name}: expected auto, cpu, cuda or cuda:n")
+    device = torch.device(name)
+    if device.type == "cuda" and device.index >= count:
+        raise ConfigError(f"--device {name}: found {count} CUDA devices; use --device cpu")
     return device
 
 
@@ -100,8 +104,10 @@ def memory_from(options: argparse.Namespace) -> MemoryBank:
 def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callable[[], ViewSegmenter]:
     """Check the flags that describe a segmenter, load the weights, and return what makes segmenters."""
     memory_from(options)                                   # contradictory flags are an error before loading
-    if min(options.scales) <= 0:
-        raise ConfigError(f"--scales {min(options.scales)}: expected positive numbers")
+    if min(options.scales) < 0.1 or max(options.scales) > 10:
+        raise ConfigError(f"--scales {options.scales}: expected numbers from 0.1 to 10")
+    if short_side and short_side < 16:
+        raise ConfigError(f"--short-side {short_side}: expected 0, or at least 16 pixels")
     network = prepare_for_inference(load_network(options.weights, device_of(options.device)), options.precision)
     views = views_of(short_side, tuple(options.scales), options.flip)
 
@@ -132,21 +138,17 @@ def settings_from(options: argparse.Namespace, name: str, *more: str) -> dict:
 
 
 def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
-    """Parse, taking the defaults of flags from the YAML of --config; flags given on the command line win."""
+    """Parse the command line after the flags that the YAML of --config stands for: those given later win."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     early = argparse.ArgumentParser(add_help=False)
     early.add_argument("--config", type=Path)
     path = early.parse_known_args(arguments)[0].config
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text()) or {}
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-        values = {str(key).replace("-", "_"): value for key, value in values.items()}
-        actions = {action.dest: action for action in parser._actions}
-        for key, value in values.items():
-            if key not in actions:
-                raise ConfigError(f"{path}: unknown key '{key}'; keys are flags without their dashes")
-            if actions[key].choices and value not in actions[key].choices:
-                raise ConfigError(f"{path}: {key}: expected one of {', '.join(actions[key].choices)}, found {value!r}")
-        parser.set_defaults(**values)
-    return parser.parse_args(arguments)
+    flags: list[str] = []
+    for key, value in (read_yaml(path) if path else {}).items():
+        flag = f"--{key}".replace("_", "-")
+        if flag not in parser._option_string_actions:
+            raise ConfigError(f"{path}: unknown key '{key}'; keys are flags without their dashes")
+        if value is not False and value is not None:
+            values = value if isinstance(value, list) else [] if value is True else [value]
+            flags += [flag, *map(str, values)]
+    return parser.parse_args([*flags, *arguments])

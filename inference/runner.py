@@ -5,6 +5,7 @@ sequence the frames, seconds, and entries held. `.records/<sequence>.json` says 
 """
 
 import json
+import math
 import platform
 import queue
 import shutil
@@ -68,9 +69,12 @@ class RunFolder:
     def writer(self, sequence: str) -> SequenceWriter:
         return SequenceWriter(self.results(sequence), self.output / "overlays" / sequence if self.overlays else None)
 
+    def folders(self, sequence: str) -> list[Path]:
+        """What a finished sequence leaves."""
+        return [self.results(sequence), *([self.output / "overlays" / sequence] if self.overlays else [])]
+
     def finished(self, sequence: str) -> bool:
-        folders = [self.results(sequence), *([self.output / "overlays" / sequence] if self.overlays else [])]
-        return self.record(sequence).is_file() and all(path.is_dir() for path in folders)
+        return self.record(sequence).is_file() and all(path.is_dir() for path in self.folders(sequence))
 
 
 def run_sequences(
@@ -84,7 +88,7 @@ def run_sequences(
     unless `overwrite`.
     """
     if ranks.first:
-        _open_run(folder, overwrite)
+        _open_run(folder, [sequence.name for sequence in sequences], overwrite)
     ranks.wait()
     mine = ranks.share(sequences)
     done = [sequence for sequence in mine if folder.finished(sequence.name)]
@@ -174,8 +178,11 @@ def describe(totals: dict) -> str:
     )
 
 
-def _open_run(folder: RunFolder, overwrite: bool) -> None:
-    """Go on with the run in the folder where its settings are these; otherwise begin one."""
+def _open_run(folder: RunFolder, names: list[str], overwrite: bool) -> None:
+    """Go on with the run in the folder where its settings are these; otherwise begin one.
+
+    Nothing that no run wrote is ever replaced: folders in the way are an error.
+    """
     settings = json.loads(json.dumps(folder.settings))
     if folder.file.exists() and not overwrite:
         try:
@@ -195,6 +202,10 @@ def _open_run(folder: RunFolder, overwrite: bool) -> None:
         shutil.rmtree(folder.results(record.stem), ignore_errors=True)
         shutil.rmtree(folder.output / "overlays" / record.stem, ignore_errors=True)
         record.unlink()
+    for path in (path for name in names for path in folder.folders(name)):
+        if path.exists():
+            raise RunError(f"{path}: expected no such folder before the run, found one that no run recorded; choose "
+                           "another --output, or remove it")
     folder.output.mkdir(parents=True, exist_ok=True)
     write_text(folder.file, json.dumps({"settings": settings, "versions": _versions()}, indent=1) + "\n")
 
@@ -202,10 +213,12 @@ def _open_run(folder: RunFolder, overwrite: bool) -> None:
 def _close_run(folder: RunFolder, sequences: Sequence[FolderSequence], write: bool) -> dict:
     """Gather the records of all processes into run.json."""
     run = json.loads(folder.file.read_text())
+    for outdated in ("scores", "scores_per_sequence"):      # of an earlier selection of sequences, perhaps
+        run.pop(outdated, None)
     reports = {s.name: json.loads(folder.record(s.name).read_text()) for s in sequences}
     run |= {"totals": _totals(list(reports.values())), "sequences": reports}
     if write:
-        write_text(folder.file, json.dumps(run, indent=1) + "\n")
+        write_run(folder, run)
     return run
 
 
@@ -219,6 +232,17 @@ def _totals(reports: list[dict]) -> dict:
         "frames_held_peak": max(r["frames_held_peak"] for r in reports),
         "bytes_held_peak": max(r["bytes_held_peak"] for r in reports),
     }
+
+
+def write_run(folder: RunFolder, run: dict) -> None:
+    """Write run.json; values that are not numbers become null, as JSON wants."""
+    write_text(folder.file, json.dumps(_finite(run), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _versions() -> dict[str, str]:

@@ -30,6 +30,8 @@ class VideoSegmenter:
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
         decode: str = "full",
     ) -> None:
+        if decode not in ("full", "window"):
+            raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
         self.network = network.eval() if plain else prepare_for_inference(network, precision)

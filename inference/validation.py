@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dataset.davis import davis_sequences
+from dataset.davis import davis_sequences, has_full_ground_truth
+from dataset.errors import DatasetError
 from inference.memory import build_memory
 from inference.runner import run_sequence
 from inference.scoring import global_statistics, score_results
@@ -34,6 +35,10 @@ class ValidationConfig:
 def make_validation(config: ValidationConfig) -> Callable[[STCN], dict[str, float]]:
     """A function from a network to {"J&F", "J", "F"}, in [0, 1]. Raises DatasetError before training begins."""
     sequences = davis_sequences(config.davis_root, config.year, config.split, names=config.sequences)
+    if not all(map(has_full_ground_truth, sequences)):
+        raise DatasetError(f"{config.davis_root}: expected annotations of every frame to validate on, found some "
+                           "missing; choose another split or other sequences")
+    build_memory(config.memory, config.memory_frames)       # contradictory options are an error before training begins
     frames = sum(map(len, sequences))
 
     def validate(network: STCN) -> dict[str, float]:

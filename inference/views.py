@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from dataset.masks import labels_in
 from inference.segmenter import VideoSegmenter
 
 
@@ -68,8 +69,8 @@ class ViewSegmenter:
         for view, segmenter in zip(self.views, self.segmenters, strict=True):
             shown = view.size(*size)
             probabilities = segmenter.step(
-                _show(frame, shown, view.flip, cv2.INTER_AREA),
-                None if annotation is None else _show(annotation, shown, view.flip, cv2.INTER_NEAREST),
+                _show(frame, shown, view.flip, cv2.INTER_AREA if shown[0] < size[0] else cv2.INTER_LINEAR),
+                None if annotation is None else _show_labels(annotation, shown, view.flip),
             )
             probabilities = probabilities.flip(-1) if view.flip else probabilities
             if shown != size:
@@ -86,6 +87,15 @@ def views_of(short_side: int, scales: tuple[float, ...], flip: bool) -> tuple[Vi
     """Every scale, mirrored as well with `flip`."""
     mirrored = (False, True) if flip else (False,)
     return tuple(View(short_side, scale, flipped) for scale in scales for flipped in mirrored)
+
+
+def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.ndarray:
+    """A label map in a view. An object that sampling would lose keeps the pixel of its centre."""
+    shown = _show(labels, size, False, cv2.INTER_NEAREST_EXACT)
+    for number in set(labels_in(labels)) - set(labels_in(shown)):
+        row, column = (np.median(line) for line in np.nonzero(labels == number))
+        shown[int(row * size[0] / labels.shape[0]), int(column * size[1] / labels.shape[1])] = number
+    return np.ascontiguousarray(shown[:, ::-1]) if flip else shown
 
 
 def _show(picture: np.ndarray, size: tuple[int, int], flip: bool, interpolation: int) -> np.ndarray:

@@ -93,10 +93,11 @@ def load_state(network: STCN, state: Mapping[str, Tensor], source: str, extra: s
 def read_weights(path: str | Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     """The configuration and state dictionary (our names) held by a file of either layout."""
     content = read_file(path)
-    if "network" in content and "network_config" in content:
+    if isinstance(content.get("network"), dict) and "network_config" in content:
         return from_mapping(NetworkConfig, content["network_config"], str(path)), content["network"]
-    state = {name.removeprefix("module."): tensor for name, tensor in content.items()}
-    if "key_proj.key_proj.weight" not in state:
+    state = {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    tensors = all(isinstance(tensor, Tensor) for tensor in state.values())
+    if not tensors or not {"key_proj.key_proj.weight", "value_encoder.conv1.weight"} <= state.keys():
         raise CheckpointError(
             f"{path}: expected weights of this project or in the published STCN layout, found "
             f"{len(state)} entries such as '{next(iter(state), 'none')}'; see README, section Weights"
@@ -113,6 +114,8 @@ def from_published(state: Mapping[str, Tensor]) -> tuple[NetworkConfig, dict[str
     state = dict(state)
     for name in [name for name in state if _is_folded_bias(name)]:
         mean = _following_norm(name) + ".running_mean"
+        if mean not in state:
+            raise CheckpointError(f"expected '{mean}' beside '{name}' in weights of the published layout, found none")
         state[mean] = state[mean] - state.pop(name)
     config = NetworkConfig(mask_channels=state["value_encoder.conv1.weight"].shape[1] - 3)
     return config, {_rename(name, 0, 1): tensor for name, tensor in state.items()}

@@ -8,6 +8,9 @@ import dataclasses
 import difflib
 import types
 import typing
+from pathlib import Path
+
+import yaml
 
 T = typing.TypeVar("T")
 
@@ -49,8 +52,6 @@ def to_mapping(options: object) -> dict:
 
 def assign(mapping: dict, assignment: str) -> None:
     """Apply one command-line `key.sub=value` to a nested mapping in place; the value is read as YAML."""
-    import yaml
-
     path, separator, text = assignment.partition("=")
     if not separator:
         raise ConfigError(f"--set {assignment}: expected key.sub=value")
@@ -59,7 +60,23 @@ def assign(mapping: dict, assignment: str) -> None:
         mapping = mapping.setdefault(parent, {})
         if not isinstance(mapping, dict):
             raise ConfigError(f"--set {assignment}: '{parent}' is a value, not a section")
-    mapping[last] = yaml.safe_load(text)
+    try:
+        mapping[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {assignment}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def read_yaml(path: Path) -> dict:
+    """The mapping in a YAML file; raises ConfigError where it is missing or holds anything else."""
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a YAML file ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if mapping is not None and not isinstance(mapping, dict):
+        raise ConfigError(f"{path}: expected keys and values, found a {type(mapping).__name__}")
+    return mapping or {}
 
 
 def _convert(expected: object, value: object, where: str) -> object:

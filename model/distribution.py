@@ -1,6 +1,7 @@
 """Training in one process or several (torchrun): who am I, and how do we agree."""
 
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -18,7 +19,8 @@ class Processes:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if self.count > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # the others wait as long as the first one validates
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
 
     @property
     def first(self) -> bool:

@@ -93,12 +93,11 @@ class ValueEncoder(nn.Module):
 
     def forward(self, frame: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
         objects = masks.shape[1]
-        masks = masks.to(frame.dtype)
-        own = masks.flatten(0, 1)[:, None]                                  # [B*objects, 1, H, W]
+        own = masks.flatten(0, 1)[:, None].to(frame.dtype)                  # [B*objects, 1, H, W]
         inputs = [_per_object(frame, objects), own]
         if self.mask_channels == 2:
             others = masks.sum(1, keepdim=True) - masks if objects > 1 else torch.zeros_like(masks)
-            inputs.append(others.flatten(0, 1)[:, None])
+            inputs.append(others.flatten(0, 1)[:, None].to(frame.dtype))
         _, _, value16 = self.trunk(torch.cat(inputs, 1))
         x = self.fuse1(value16, f16)
         if self.cbam is not None:

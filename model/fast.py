@@ -24,7 +24,10 @@ def prepare_for_inference(network: STCN, precision: str = "fp32") -> STCN:
         precision: "fp32", "bf16" or "fp16", of weights and activations. Keys are projected in fp32 all the same:
         squared distances need their digits.
     """
-    if getattr(network, "prepared", None) == precision:
+    prepared = getattr(network, "prepared", precision)
+    if prepared != precision:
+        raise ValueError(f"expected the network as it was loaded, found one prepared in {prepared} already")
+    if hasattr(network, "prepared"):
         return network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
     for block in fast.modules():
@@ -35,6 +38,8 @@ def prepare_for_inference(network: STCN, precision: str = "fp32") -> STCN:
     fast.to(PRECISIONS[precision], memory_format=torch.channels_last)
     fast.key_encoder.key_projection.float()
     fast.prepared = precision
+    if precision == "fp32":
+        torch.backends.cudnn.allow_tf32 = False     # fp32 means fp32, on every device
     return fast
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate
+from model.config import ConfigError
 from model.encoders import FrameFeatures
 from model.losses import bootstrapped_cross_entropy, dice_loss, hard_fraction
 from model.matching import read, softmax_affinity
@@ -24,6 +25,13 @@ class ObjectiveConfig:
     regularizer: Regularizer = "none"
     dropout_keep: float = 0.5
     reallocation_renormalise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bootstrap_span < 1 or not 0 < self.bootstrap_floor <= 1:
+            raise ConfigError(
+                "objective: expected bootstrap_span of at least 1 and bootstrap_floor in (0, 1], found "
+                f"{self.bootstrap_span} and {self.bootstrap_floor}"
+            )
 
 
 @dataclass
@@ -51,8 +59,8 @@ def clip_loss(
     "masks" [B, 2, objects, H, W] probabilities.
     """
     config = config or ObjectiveConfig()
-    objects = int(num_objects.max())
-    present = torch.arange(objects, device=labels.device) < num_objects[:, None]            # [B, objects]
+    objects = max(num_objects.tolist())
+    present = torch.arange(objects, device=labels.device) < num_objects[:, None].to(labels.device)
     numbers = torch.arange(1, objects + 1, device=labels.device)
     targets = labels[:, :, None] == numbers[:, None, None]                                  # [B, 3, objects, H, W]
     features = _split_frames(network.encode_key(frames.flatten(0, 1)), frames.shape[0])

@@ -24,6 +24,7 @@ class StopSignals:
         signal.signal(number, self.previous[number])
 
 
-def ignore_interrupts(_worker: int) -> None:
-    """For worker processes: Ctrl-C reaches the whole group, and the main process decides what happens."""
+def ignore_stop_signals(_worker: int) -> None:
+    """For worker processes: Ctrl-C and torchrun's SIGTERM reach the whole group; the main process decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -9,14 +9,12 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model.checkpoint import CheckpointError, load_state, read_file, save_network
 from model.config import ConfigError
@@ -24,48 +22,11 @@ from model.distribution import Processes
 from model.losses import LossError, mean_intersection_over_union
 from model.network import STCN, normalise
 from model.objective import ObjectiveConfig, clip_loss
-from model.signals import StopSignals, ignore_interrupts
+from model.signals import StopSignals, ignore_stop_signals
+from model.training_config import TrainingConfig
 from model.training_log import TrainingLog
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long and how; the defaults are the thesis's static stage."""
-
-    iterations: int = 300_000
-    batch_size: int = 16                  # samples an iteration, all processes and accumulation steps together
-    accumulate: int = 1                   # forward-backward passes an iteration
-    optimizer: Literal["adam", "adamw"] = "adam"
-    lr: float = 1e-5
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 1e-7
-    schedule: Literal["step", "linear"] = "step"
-    lr_drop_at: int = 150_000             # "step": lr times lr_drop from here on
-    lr_drop: float = 0.1
-    warmup: int = 0                       # iterations from 0 to lr
-    lr_floor: float = 0.02                # "linear": share of lr left at the end
-    max_gradient_norm: float | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    compile: bool = False                 # torch.compile the loss and the network
-    seed: int = 0
-    workers: int = 2                      # loading processes, of each training process
-    log_every: int = 20
-    picture_every: int = 500
-    save_every: int = 1000
-    keep_checkpoints: int = 3
-    pretrained: bool = True               # start the encoders from ImageNet weights, unless weights are given
-    extra_channel: Literal["zeros", "orthogonal"] = "zeros"   # how a new mask channel starts
-
-    def learning_rate(self, iteration: int) -> float:
-        """Learning rate of `iteration`, a pure function of it."""
-        rate = self.lr
-        if iteration < self.warmup:
-            rate *= (iteration + 1) / self.warmup
-        if self.schedule == "step":
-            return rate * (self.lr_drop if iteration >= self.lr_drop_at else 1)
-        return rate * (1 - (1 - self.lr_floor) * iteration / self.iterations)
 
 
 class ClipObjective(nn.Module):
@@ -131,6 +92,8 @@ class Trainer:
                 if self.iteration % config.log_every == 0 or self.iteration == config.iterations:
                     means = self.processes.mean(torch.stack([value.float() for value in values.values()]))
                     log.scalars(dict(zip(values, means.tolist(), strict=True)), self.iteration, self.device)
+                if self.validate_every and self.iteration % self.validate_every == 0:
+                    self._validate(log)
                 stopping = self.processes.any(signals.received is not None, self.device)
                 if self.iteration % config.save_every == 0 or stopping:
                     self.save()
@@ -139,8 +102,6 @@ class Trainer:
                         f"{signals.received}: stopped after iteration {self.iteration}, saved "
                         f"{self.checkpoints[-1]}; go on with --resume auto"
                     )
-                if self.validate_every and self.iteration % self.validate_every == 0:
-                    self._validate(log)
         final = self.output / "network.pth"
         if self.processes.first:
             save_network(final, self.network)
@@ -150,7 +111,8 @@ class Trainer:
     def _step(self, batch: dict[str, Tensor], log: TrainingLog) -> dict[str, Tensor]:
         """One optimiser step; returns what is worth logging, still on the device."""
         config = self.config
-        torch.manual_seed(config.seed * 1_000_003 + self.iteration)     # regularisers draw from (seed, iteration)
+        stream = self.iteration * self.processes.count + self.processes.rank
+        torch.manual_seed(config.seed * 1_000_003 + stream)      # regularisers draw from (seed, iteration, process)
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate(self.iteration)
         self.optimizer.zero_grad(set_to_none=True)
@@ -160,9 +122,11 @@ class Trainer:
         logged = [self._forward_backward(part, part is parts[-1], len(parts), log) for part in parts]
         values = {name: torch.stack([entry[name] for entry in logged]).mean() for name in logged[0]}
         if not math.isfinite(self.processes.mean(values["total"].clone()).item()):
-            self._stop_on(values["total"].item(), batch["index"])
+            self._stop_on("loss", values["total"].item(), batch["index"])
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.max_gradient_norm or math.inf)
+        if not self.scaler.is_enabled() and not math.isfinite(norm.item()):     # the scaler skips such steps itself
+            self._stop_on("gradient norm", norm.item(), batch["index"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
         rate = torch.tensor(config.learning_rate(self.iteration), device=self.device)
@@ -197,27 +161,44 @@ class Trainer:
                 "iteration": self.iteration, "optimizer": self.optimizer.state_dict(), "best": self.best,
                 "scaler": self.scaler.state_dict(), "config": self.description,
             }
-            save_network(self.output / "checkpoints" / f"iteration_{self.iteration:07d}.pth", self.network, training)
-            for old in self.checkpoints[: -self.config.keep_checkpoints]:
-                old.unlink()
+            current = self.output / "checkpoints" / _name(self.iteration)
+            save_network(current, self.network, training)
+            others = [path for path in self.checkpoints if path != current]
+            for path in others[: len(others) + 1 - self.config.keep_checkpoints]:
+                path.unlink()
         self.processes.wait()
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint of this very run; raises CheckpointError for any other file."""
+        """Continue from a checkpoint.
+
+        Raises CheckpointError for weights alone, for weights that are not finite, and where `output` holds later
+        checkpoints, which going on from an earlier one would mix up.
+        """
+        training = self._load(path)
+        if later := [other for other in self.checkpoints if other.name > _name(self.iteration)]:
+            raise CheckpointError(
+                f"{path}: is of iteration {training['iteration']}, but {later[-1]} is later; choose another --output"
+            )
+
+    def _load(self, path: Path) -> dict:
         content = read_file(path)
         training = content.get("training")
         if training is None:
             raise CheckpointError(f"{path}: expected a training checkpoint, found weights alone; use --init-weights")
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in content["network"].values()):
+            raise CheckpointError(f"{path}: expected finite weights, found NaN or infinity; resume an earlier one")
         load_state(self.network, content["network"], str(path))
         self.optimizer.load_state_dict(training["optimizer"])
-        self.scaler.load_state_dict(training["scaler"])
+        if training["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(training["scaler"])
         self.iteration, self.best = training["iteration"], training["best"]
+        return training
 
     def resume_newest(self) -> Path | None:
         """Continue from the newest checkpoint that loads, if there is any; a damaged one is passed over, said so."""
         for path in reversed(self.checkpoints):
             try:
-                self.resume(path)
+                self._load(path)
                 return path
             except CheckpointError as error:
                 print(f"warning: {error}; trying the one before", file=sys.stderr)
@@ -225,25 +206,18 @@ class Trainer:
 
     def _batches(self) -> Iterator[dict[str, Tensor]]:
         """This process's share of every remaining batch."""
-        batch, total, (rank, count) = self.config.batch_size, self.config.iterations, self._share()
-        share = batch // count
-        numbers = [
-            list(range(t * batch + rank * share, t * batch + (rank + 1) * share)) for t in range(self.iteration, total)
-        ]
-        workers = self.config.workers
-        yield from DataLoader(
-            self.samples, batch_sampler=numbers, num_workers=workers, pin_memory=self.device.type == "cuda",
-            worker_init_fn=ignore_interrupts, prefetch_factor=4 if workers else None,
-        )
-
-    def _share(self) -> tuple[int, int]:
         parts = self.processes.count * self.config.accumulate
         if self.config.batch_size % parts:
             raise ConfigError(
                 f"training.batch_size: expected a multiple of processes x accumulate = {parts}, found "
                 f"{self.config.batch_size}"
             )
-        return self.processes.rank, self.processes.count
+        workers = self.config.workers
+        yield from DataLoader(
+            self.samples, batch_sampler=_Shares(self.iteration, self.config, self.processes), num_workers=workers,
+            pin_memory=self.device.type == "cuda", worker_init_fn=ignore_stop_signals,
+            prefetch_factor=4 if workers else None,
+        )
 
     def _validate(self, log: TrainingLog) -> None:
         if self.processes.first:
@@ -257,9 +231,29 @@ class Trainer:
         self.processes.wait()
         log.waited()
 
-    def _stop_on(self, loss: float, indices: Tensor) -> None:
+    def _stop_on(self, what: str, value: float, indices: Tensor) -> None:
         last = self.checkpoints[-1] if self.checkpoints else "none yet"
         raise LossError(
-            f"loss is {loss} at iteration {self.iteration}, samples {indices.tolist()}; the last checkpoint is "
+            f"{what} is {value} at iteration {self.iteration}, samples {indices.tolist()}; the last checkpoint is "
             f"untouched: {last}; try a smaller learning rate or precision fp32"
         )
+
+
+class _Shares(Sampler):
+    """The sample numbers of this process's share of each batch, from iteration `start` on."""
+
+    def __init__(self, start: int, config: TrainingConfig, processes: Processes) -> None:
+        self.start, self.config, self.processes = start, config, processes
+
+    def __len__(self) -> int:
+        return self.config.iterations - self.start
+
+    def __iter__(self) -> Iterator[range]:
+        share = self.config.batch_size // self.processes.count
+        for iteration in range(self.start, self.config.iterations):
+            first = iteration * self.config.batch_size + self.processes.rank * share
+            yield range(first, first + share)
+
+
+def _name(iteration: int) -> str:
+    return f"iteration_{iteration:07d}.pth"

@@ -101,15 +101,37 @@ def test_a_run_with_other_settings_is_refused_unless_overwritten(root, weights, 
     assert evaluate(root, weights, tmp_path / "out", "--memory-frames", "3", "--overwrite")
 
 
+def test_nothing_that_no_run_wrote_is_ever_replaced(root, weights, tmp_path, capsys):
+    shutil.copytree(root, tmp_path / "DAVIS")
+    frames = tmp_path / "DAVIS/JPEGImages/480p"
+    before = {path: path.read_bytes() for path in frames.glob("*/*")}
+    for more in ((), ("--overwrite",)):
+        with pytest.raises(SystemExit, match="2"):
+            evaluate(tmp_path / "DAVIS", weights, frames, *more)
+        assert "found one that no run recorded" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in frames.glob("*/*")} == before
+
+
+def test_scores_of_another_selection_do_not_stay(root, weights, tmp_path):
+    assert "scores" in evaluate(root, weights, tmp_path / "out", "--sequences", "clip-001")
+    run = evaluate(root, weights, tmp_path / "out", "--no-score")
+    assert run["totals"]["frames"] == 14
+    assert "scores" not in run
+
+
 def test_flags_may_come_from_a_yaml_and_the_command_line_wins(root, weights, tmp_path, capsys):
     (tmp_path / "eval.yaml").write_text("memory: first_and_latest\nindex: softmax\n")
     run = evaluate(root, weights, tmp_path / "out", "--config", str(tmp_path / "eval.yaml"), "--index", "topk")
     assert run["settings"]["memory"] == "first_and_latest"
     assert run["settings"]["index"] == "topk"
-    (tmp_path / "eval.yaml").write_text("memori: lfu\n")
-    with pytest.raises(SystemExit, match="2"):
-        evaluate(root, weights, tmp_path / "out", "--config", str(tmp_path / "eval.yaml"))
-    assert "unknown key 'memori'" in capsys.readouterr().err
+    for text, words in (
+        ("memori: lfu\n", "unknown key 'memori'"), ("[1, 2]", "expected keys and values"),
+        ("memory-frames: 2.5", "invalid int value: '2.5'"), ("memory: lru", "invalid choice: 'lru'"),
+    ):
+        (tmp_path / "eval.yaml").write_text(text)
+        with pytest.raises(SystemExit, match="2"):
+            evaluate(root, weights, tmp_path / "out", "--config", str(tmp_path / "eval.yaml"))
+        assert words in capsys.readouterr().err
 
 
 def _remove(path):

@@ -99,7 +99,7 @@ def test_scores_where_ground_truth_is_at_hand(root, weights, tmp_path, capsys):
     run = evaluate(root / "valid", weights, tmp_path / "out", "--ground-truth", str(truth), "--seen-from",
                    str(root / "train/meta.json"))
     assert 0 <= run["scores"]["J-seen"] <= 1
-    assert math.isnan(run["scores"]["J-unseen"])           # one category: all are seen
+    assert run["scores"]["J-unseen"] is None               # one category: all are seen
 
 
 def test_a_perfect_result_scores_one_and_an_object_counts_after_it_appears(root):

@@ -16,7 +16,7 @@ from dataset.synthetic import make_davis, make_static
 from model.checkpoint import read_file, read_weights
 from model.losses import bootstrapped_cross_entropy, hard_fraction
 from model.regularizers import drop_affinity, reallocate
-from model.trainer import TrainingConfig
+from model.training_config import TrainingConfig
 
 NETWORK = {
     "key_backbone": "resnet18", "key_dim": 8, "value_dim": 16, "decoder_dims": [16, 8, 8], "norm": "group",
@@ -59,15 +59,18 @@ def test_resuming_equals_not_having_stopped_bit_for_bit(config, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path, workers):
+    """The signal goes to the whole process group, loading processes included, as torchrun and terminals send it."""
     command = [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "run"), "--set",
-               "training.iterations=100000", "training.save_every=100000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+               "training.iterations=100000", "training.save_every=100000", f"training.workers={workers}"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               env={**os.environ, "OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 60
     while not list((tmp_path / "run").glob("log/*")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(1)
-    process.send_signal(signal.SIGTERM)
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGTERM)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "SIGTERM: stopped after iteration" in error
@@ -81,6 +84,36 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(config, t
         run(config, tmp_path / "run", "--set", "training.lr=1e30")
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "at iteration 1, samples [2, 3]" in error
+
+
+def test_gradients_that_are_not_finite_never_reach_the_weights(config, tmp_path, capsys, monkeypatch):
+    original = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(
+        "model.trainer.nn.utils.clip_grad_norm_",
+        lambda parameters, limit: original(parameters, limit) * (float("inf") if len(norms) == 4 else 1.0)
+        if norms.append(1) is None else None,
+    )
+    norms: list[int] = []
+    with pytest.raises(SystemExit, match="2"):
+        run(config, tmp_path / "run", "--set", "training.save_every=1")
+    assert "gradient norm is inf at iteration 3" in capsys.readouterr().err
+    newest = sorted((tmp_path / "run/checkpoints").iterdir())[-1]
+    assert newest.name == "iteration_0000003.pth"
+    assert all(torch.isfinite(tensor).all() for tensor in read_file(newest)["network"].values())
+
+
+def test_an_earlier_checkpoint_does_not_mix_with_later_ones(config, tmp_path, capsys):
+    run(config, tmp_path / "run", "--set", "training.save_every=2")
+    with pytest.raises(SystemExit, match="2"):
+        run(config, tmp_path / "run", "--resume", str(tmp_path / "run/checkpoints/iteration_0000002.pth"))
+    assert "is later; choose another --output" in capsys.readouterr().err
+
+
+def test_the_best_score_survives_a_resume(config, tmp_path):
+    root = yaml.safe_load(config.read_text())["data"]["sources"][1]["root"]
+    run(config, tmp_path / "run", "--set", f"validation={{davis_root: {root}, every: 3}}")
+    saved = read_file(tmp_path / "run/checkpoints/iteration_0000003.pth")["training"]["best"]
+    assert saved == _scalars(tmp_path / "run", "validation/")["J&F"][0]
 
 
 def test_the_video_stage_starts_from_a_static_network(config, tmp_path):
@@ -100,6 +133,9 @@ def test_the_video_stage_starts_from_a_static_network(config, tmp_path):
         (["--set", "training.itertions=1"], "did you mean 'iterations'"),
         (["--set", "training.precision=fp8"], "expected one of fp32, bf16, fp16"),
         (["--set", "data.sources=[]"], "expected at least one source"),
+        (["--set", "training.lr=[1"], "not valid YAML"),
+        (["--set", "training.save_every=0"], "training.save_every: expected at least 1, found 0"),
+        (["--set", "data.max_objects=0"], "data.max_objects: expected at least 1"),
         (["--init-weights", "nowhere.pth"], "nowhere.pth"),
         (["--resume", "nowhere.pth"], "nowhere.pth"),
     ],

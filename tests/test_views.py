@@ -45,6 +45,17 @@ def test_sizes(view, size):
     assert view.size(1080, 1920) == size
 
 
+def test_an_object_that_shrinking_would_lose_keeps_a_pixel(tiny_network):
+    labels = np.zeros((60, 90), np.uint8)
+    labels[10:40, 10:40], labels[51, 71] = 1, 2
+    frame = SyntheticClip(seed=4, size=(60, 90)).frame(0)[0]
+    segmenter = ViewSegmenter(lambda: VideoSegmenter(tiny_network, build_memory("lfu")), views_of(0, (1.0, 0.4), True))
+    probabilities = segmenter.step(frame, labels)
+    assert segmenter.objects == [1, 2]
+    assert [view.objects for view in segmenter.segmenters] == [[1, 2]] * 4
+    torch.testing.assert_close(probabilities.sum(0), torch.ones(60, 90))
+
+
 def test_probabilities_come_back_at_the_frames_size_and_sum_to_one(tiny_network):
     results, segmenter = segment(tiny_network, views_of(48, (1.0, 1.5), True))
     assert results.shape == (4, 3, 60, 90)

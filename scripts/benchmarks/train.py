@@ -27,8 +27,6 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     plain = results["step, plain fp32"]
     for result in results.values():
         result.notes = {"batch": str(batch), "samples/s": batch / result.median, "times plain": ratio(plain, result)}
-        if device.type == "cuda":
-            result.notes["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30
         yield result
 
 
