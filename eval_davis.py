@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.folder import FolderSequence
-from inference.commands import add_run_flags, command, parse_with_config, segmenter_maker, settings_from
+from inference.commands import add_run_flags, command, parse_with_config, run_folder, segmenter_maker
 from inference.ranks import Ranks
 from inference.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring import format_table, global_statistics, score_results, write_csvs
@@ -24,8 +24,10 @@ def main(arguments: list[str] | None = None) -> None:
     sequences = davis_sequences(
         options.davis_root, options.year, options.split, options.resolution, options.sequences
     )
-    settings = settings_from(options, "eval_davis", "davis_root", "year", "split", "resolution")
-    folder, ranks = RunFolder(options.output, settings, overlays=options.overlays), Ranks()
+    ranks = Ranks()
+    folder = run_folder(
+        options, "eval_davis", "davis_root", "year", "split", "resolution", processes=ranks.count
+    )
     run = run_sequences(sequences, segmenter_maker(options), folder, ranks, options.overwrite)
     if not ranks.first:
         return

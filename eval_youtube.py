@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dataset.folder import list_images
 from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
-from inference.commands import add_run_flags, command, parse_with_config, segmenter_maker, settings_from
+from inference.commands import add_run_flags, command, parse_with_config, run_folder, segmenter_maker
 from inference.ranks import Ranks
 from inference.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring_youtube import score_videos, seen_and_unseen
@@ -27,10 +27,11 @@ MASKS = "Annotations"
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     videos = youtube_sequences(options.youtube_root, options.all_frames_root, options.sequences)
-    settings = settings_from(
-        options, "eval_youtube", "youtube_root", "all_frames_root", "short_side", "write_all_frames"
+    ranks = Ranks()
+    folder = run_folder(
+        options, "eval_youtube", "youtube_root", "all_frames_root", "short_side", "write_all_frames",
+        masks=MASKS, processes=ranks.count,
     )
-    folder, ranks = RunFolder(options.output, settings, MASKS, options.overlays), Ranks()
     run = run_sequences(
         videos, segmenter_maker(options, options.short_side), folder, ranks, options.overwrite,
         wanted=lambda video: None if options.write_all_frames else video.required,

@@ -52,15 +52,6 @@ def read_labels(path: Path) -> np.ndarray:
     return np.asarray(image)
 
 
-def read_label_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a label map, from the file's header."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, UnidentifiedImageError) as error:
-        raise DatasetError(f"{path}: expected a PNG label map, found none that opens ({error})") from None
-
-
 def labels_at_size(labels: np.ndarray, size: tuple[int, int], path: Path, frame: Path) -> np.ndarray:
     """The mask at its frame's size.
 

@@ -5,7 +5,6 @@ The same arguments give the same files. Frames are rendered and written one at a
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dataset.files import write_text
 from dataset.masks import write_image, write_labels
 from dataset.synthetic_clip import SyntheticClip
 
@@ -55,7 +55,7 @@ def make_davis(
                     write_image(jpegs / f"{t:05d}.jpg", image, **_JPEG)
                     write_labels(pngs / f"{t:05d}.png", labels)
                     bar.update()
-            _write_text(lists / f"{split}.txt", "".join(f"{name}\n" for name in names))
+            write_text(lists / f"{split}.txt", "".join(f"{name}\n" for name in names))
 
 
 def make_youtube(
@@ -82,7 +82,7 @@ def make_youtube(
                 meta[name] = {
                     "objects": {str(k): {"category": "shape", "frames": shown[k]} for k in sorted(shown)}
                 }
-            _write_text(_folder(root / split) / "meta.json", json.dumps({"videos": meta}, indent=1) + "\n")
+            write_text(_folder(root / split) / "meta.json", json.dumps({"videos": meta}, indent=1) + "\n")
 
 
 def _youtube_clip(seed: int, size: tuple[int, int], frames: int, always_late: bool) -> SyntheticClip:
@@ -127,9 +127,3 @@ def _digest(*parts: object) -> str:
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

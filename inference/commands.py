@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
-from inference.runner import RunError
+from inference.runner import RunError, RunFolder
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewSegmenter, views_of
 from model import CheckpointError, ConfigError, LossError, load_network
@@ -119,8 +119,10 @@ def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callabl
     return lambda: ViewSegmenter(make, views)
 
 
-def settings_from(options: argparse.Namespace, name: str, *more: str) -> dict:
-    """What the masks depend on: a run is gone on with only where all of it is the same."""
+def run_folder(
+    options: argparse.Namespace, command_name: str, *more: str, masks: str = "", processes: int = 1
+) -> RunFolder:
+    """The run folder that the flags describe; `more`: further flags that the masks depend on."""
     try:
         with open(options.weights, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -131,10 +133,12 @@ def settings_from(options: argparse.Namespace, name: str, *more: str) -> dict:
         "include_last", "protect_first", *more,
     )
     values = {key: getattr(options, key) for key in names}
-    return {
-        "command": name, "weights": str(options.weights), "weights_sha256": digest,
+    settings = {
+        "command": command_name, "weights_sha256": digest,
         **{key: str(value) if isinstance(value, Path) else value for key, value in values.items()},
     }
+    about = {"weights": str(options.weights), "device": str(device_of(options.device)), "processes": processes}
+    return RunFolder(options.output, settings, about, masks, options.overlays)
 
 
 def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:

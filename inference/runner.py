@@ -21,9 +21,9 @@ import cv2
 import torch
 from tqdm import tqdm
 
+from dataset.files import write_text
 from dataset.folder import FolderSequence
 from inference.ranks import Ranks
-from inference.scoring import write_text
 from inference.views import ViewSegmenter
 from inference.writer import SequenceWriter
 
@@ -52,7 +52,8 @@ class RunFolder:
     """Where a run's files lie, and what it was asked to do."""
 
     output: Path
-    settings: dict                # what the masks depend on
+    settings: dict                # what the masks depend on: a run is gone on with only where all of it is the same
+    about: dict                   # what else a reader may want to know: paths, device
     masks: str = ""               # folder of masks below `output`
     overlays: bool = False
 
@@ -207,7 +208,7 @@ def _open_run(folder: RunFolder, names: list[str], overwrite: bool) -> None:
             raise RunError(f"{path}: expected no such folder before the run, found one that no run recorded; choose "
                            "another --output, or remove it")
     folder.output.mkdir(parents=True, exist_ok=True)
-    write_text(folder.file, json.dumps({"settings": settings, "versions": _versions()}, indent=1) + "\n")
+    write_run(folder, {"settings": settings, "about": folder.about, "versions": _versions()})
 
 
 def _close_run(folder: RunFolder, sequences: Sequence[FolderSequence], write: bool) -> dict:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
+from dataset.files import write_text
 from dataset.masks import VOID, labels_in, read_labels
 from inference.metrics import Statistics, boundary_accuracy, region_similarity, statistics
 
@@ -146,13 +147,6 @@ def format_table(scores: list[SequenceScores]) -> str:
         texts.append("  ".join([name.ljust(widths[0]), *aligned]))
     rule = "-" * len(texts[0])
     return "\n".join([texts[0], rule, *texts[1:-1], rule, texts[-1]])
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def _objects(first: Path, binary: bool) -> list[int]:

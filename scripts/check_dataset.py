@@ -13,6 +13,7 @@ from dataclasses import asdict
 from dataset.check import SEVERITIES, Report, check
 from dataset.errors import DatasetError
 from dataset.layouts import LAYOUTS, Finding
+from scripts.arguments import positive
 
 SHOWN = 3       # files of a kind
 
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add("root", type=Path, metavar="ROOT", help="folder of the data set")
     add("--layout", choices=LAYOUTS, help="default: recognised by the folders in ROOT")
     add("--year", type=int, choices=(2016, 2017), help="of DAVIS (default: 2017 if ImageSets has its lists)")
-    add("--workers", type=int, metavar="N", help="threads (default: a few more than cores)")
+    add("--workers", type=positive, metavar="N", help="threads (default: a few more than cores)")
     add("--fast", action="store_true", help="read headers only: sizes and modes, no truncated files, no labels")
     add("--all", action="store_true", help=f"show every file, not the first {SHOWN} of a kind")
     add("--json", type=Path, metavar="FILE", help="write the report with all findings")

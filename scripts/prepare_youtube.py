@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.folder import list_images
-from dataset.masks import read_image, read_labels, write_image, write_labels
+from dataset.masks import ASPECT_TOLERANCE, read_image, read_labels, write_image, write_labels
+from scripts.arguments import positive
 
 KINDS = ("JPEGImages", "Annotations")
 PARTIAL, SETTINGS = ".partial", ".prepared.json"
-ASPECT = 0.01       # a mask a pixel narrower than its frame is resized to it; one of another shape is refused
 EPILOG = """\
 Frames are averaged (INTER_AREA) and written as JPEG of quality 95, masks taken by nearest neighbour and written as
 indexed PNG; frames that are small enough are copied as they are, with their masks, and so is meta.json. A video
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--input", type=Path, required=True, metavar="DIR", help="holds JPEGImages, Annotations and meta.json")
     add("--output", type=Path, required=True, metavar="DIR", help="gets the same folders")
     add("--short-side", type=int, default=480, metavar="N", help="pixels (default: %(default)s)")
-    add("--workers", type=int, default=os.cpu_count(), metavar="N", help="threads (default: one per core)")
+    add("--workers", type=positive, default=os.cpu_count(), metavar="N", help="threads (default: one per core)")
     return parser
 
 
@@ -161,7 +161,7 @@ def _resize_mask(path: Path, folder: Path, size: tuple[int, int] | None) -> None
         shutil.copyfile(path, folder / path.name)
         return
     labels = read_labels(path)
-    if abs(labels.shape[1] * size[1] / (labels.shape[0] * size[0]) - 1) > ASPECT:
+    if abs(labels.shape[1] * size[1] / (labels.shape[0] * size[0]) - 1) > ASPECT_TOLERANCE:
         raise DatasetError(f"{path}: expected the shape of its frame, found {labels.shape[1]}x{labels.shape[0]}; "
                            "check the data set with scripts/check_dataset.py")
     # the exact variant samples at pixel centres, as INTER_AREA does: masks stay aligned with their frames

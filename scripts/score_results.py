@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from dataset.errors import DatasetError
+from dataset.files import write_text
 from dataset.folder import list_images
 from dataset.masks import read_labels
 from inference.scoring import (
@@ -20,8 +21,8 @@ from inference.scoring import (
     global_statistics,
     score_results,
     write_csvs,
-    write_text,
 )
+from scripts.arguments import positive
 
 EXAMPLE = """\
 Both folders hold one folder per sequence: ANNOTATIONS/bear/00000.png, RESULTS/bear/00000.png. The objects are
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="write everything, per-frame values included")
     add("--csv", type=Path, metavar="DIR", help="write the official toolkit's two CSV files")
     add("--split", default="val", help="names the CSV files: global_results-SPLIT.csv (default: val)")
-    add("--workers", type=int, metavar="N", help="threads (default: one per core)")
+    add("--workers", type=positive, metavar="N", help="threads (default: one per core)")
     return parser
 
 
