@@ -111,8 +111,8 @@ def picture_section(options: argparse.Namespace, runs: list[Run]) -> list[str]:
     folder, stem = options.output.parent, options.output.stem
     sequences = davis_of(options, runs[0], options.sequences or runs[0].sequences[: options.pictures])
     for sequence in sequences:
-        picture(runs, sequence, folder / f"{stem}-{sequence.name}.png", options.frames)
-    lines = ["## Pictures", "", *(f"![{s.name}]({stem}-{s.name}.png)" for s in sequences), ""]
+        picture(runs, sequence, folder / f"{stem}-{sequence.name}.jpg", options.frames)
+    lines = ["## Pictures", "", *(f"![{s.name}]({stem}-{s.name}.jpg)" for s in sequences), ""]
     for run in runs if sequences else ():
         write_overlay(run, sequences[0], folder / f"{stem}-overlay-{run.slug}.png")
         lines.append(f"- {run.title}: [overlay]({stem}-overlay-{run.slug}.png), masks in `{run.folder}`")

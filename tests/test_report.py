@@ -101,7 +101,7 @@ def test_a_page_of_some_sequences_of_davis_2016(tmp_path, davis, runs):
         "# Three banks", "Data in the layout of DAVIS 2016 val: 2 sequences, 12 frames", "| plain ",
         "| first mask copied ",
         "![J&F over capacity](page-capacity.png)", "### Differences per sequence (J&F minus that of plain)",
-        "2 of the 20 sequences of DAVIS 2016 val", "2 of the table's 20 rows", "![dog](page-dog.png)",
+        "2 of the 20 sequences of DAVIS 2016 val", "2 of the table's 20 rows", "![dog](page-dog.jpg)",
     ):
         assert part in page, part
     assert "Table 1:" not in page
@@ -113,9 +113,9 @@ def test_a_page_of_some_sequences_of_davis_2016(tmp_path, davis, runs):
     differences = list(csv.reader((tmp_path / "out/page-differences.csv").read_text().splitlines()))
     assert differences[0] == ["sequence", "first-and-latest", "LFU, 2 frames"]
     assert all(float(a) < float(b) < 0 for _, a, b in differences[1:])
-    height, width = read_image(tmp_path / "out/page-dog.png").shape[:2]
+    height, width = read_image(tmp_path / "out/page-dog.jpg").shape[:2]
     assert (width > 2 * 0.9 * 4 * 150, height > width) == (True, True)          # two frames across, four rows
-    assert not (tmp_path / "out/page-blackswan.png").exists()
+    assert not (tmp_path / "out/page-blackswan.jpg").exists()
 
 
 def test_two_data_sets_on_one_page_without_pictures(tmp_path, runs):
