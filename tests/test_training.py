@@ -265,15 +265,23 @@ def test_kill_and_resume_at_five_random_moments_ends_with_equal_weights(config, 
     whole = run(config, tmp_path / "whole", *more)
     command = [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "killed"), "--device",
                "cpu", "--resume", "auto", *more]
-    moments = random.Random(0)
+    moments, checkpoints = random.Random(0), tmp_path / "killed/checkpoints"
     for _ in range(5):
+        before = _newest(checkpoints)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(4, 12))
+        while _newest(checkpoints) == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.5))
+        assert process.poll() is None          # killed in the middle: in a step, in a save, between two
         process.kill()
         process.wait()
     subprocess.run(command, check=True, capture_output=True)
     killed = read_weights(tmp_path / "killed/network.pth")[1]
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def _newest(checkpoints):
+    return max((path.name for path in checkpoints.glob("*.pth")), default="")
 
 
 def _scalars(output, prefix):
