@@ -45,6 +45,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def device_of(name: str) -> torch.device:
     """auto, cpu, cuda or cuda:n -> a device that is there; under torchrun auto and cuda are the process's own."""
+    torch.backends.cudnn.allow_tf32 = False      # fp32 means fp32 on every device; bf16 is there for speed
     count = torch.cuda.device_count()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

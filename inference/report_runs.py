@@ -93,7 +93,8 @@ def _read_run(folder: Path, label: str | None) -> Run:
     try:
         content = json.loads(file.read_text())
         settings, totals = content["settings"], content["totals"]
-        scores, per_sequence = content.get("scores") or {}, content.get("scores_per_sequence") or {}
+        scores = _numbers(content.get("scores") or {})
+        per_sequence = {name: _numbers(row) for name, row in (content.get("scores_per_sequence") or {}).items()}
         sequences = list(per_sequence or content["sequences"])       # those the scores are of
         family, capacity = _bank(settings)
         youtube = settings["command"] == "eval_youtube"
@@ -109,6 +110,11 @@ def _read_run(folder: Path, label: str | None) -> Run:
         _data(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
         per_sequence, _objects(folder / f"per-sequence_results-{settings.get('split', 'val')}.csv"),
     )
+
+
+def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
+    """JSON's null is a score that does not exist: NaN."""
+    return {column: math.nan if value is None else value for column, value in scores.items()}
 
 
 def _bank(settings: dict) -> tuple[str, int | None]:

@@ -38,8 +38,6 @@ def prepare_for_inference(network: STCN, precision: str = "fp32") -> STCN:
     fast.to(PRECISIONS[precision], memory_format=torch.channels_last)
     fast.key_encoder.key_projection.float()
     fast.prepared = precision
-    if precision == "fp32":
-        torch.backends.cudnn.allow_tf32 = False     # fp32 means fp32, on every device
     return fast
 
 
