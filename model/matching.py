@@ -69,7 +69,7 @@ def match(
     """
     rows, columns = _BLOCKS[memory_key.device.type == "cuda"]
     scale = 1 / math.sqrt(memory_key.shape[1])
-    norms = scale * memory_key.square().sum(1)
+    norms = scale * torch.cat([block.square().sum(1) for block in memory_key.split(columns)])
     counts = [min(k, len(memory_key) if mask is None else int(mask.sum())) for mask in masks]
     parts = [
         _match_rows(memory_key, norms, scale, query, counts, masks, columns) for query in query_key.split(rows)

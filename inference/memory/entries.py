@@ -65,7 +65,7 @@ class Entries:
     def write(self, rows: Tensor, key: Tensor, values: Tensor, now: int) -> None:
         """Fill `rows` [HW] with key [HW, C_k] and values [objects, HW, C_v] of frame `now`."""
         for _ in range(self.objects, len(values)):
-            self._values.append(self._value_like.new_zeros(self.rows, self._value_like.shape[1]))
+            self._values.append(self._value_like.new_empty(self.rows, self._value_like.shape[1]))
         self._key[rows] = key.float()
         for buffer, value in zip(self._values, values, strict=True):
             buffer[rows] = value
@@ -99,6 +99,6 @@ class Entries:
 
 
 def _enlarged(buffer: Tensor, rows: int) -> Tensor:
-    larger = buffer.new_zeros(rows, *buffer.shape[1:])
+    larger = buffer.new_empty(rows, *buffer.shape[1:])      # pages that are never written cost no memory
     larger[: len(buffer)] = buffer
     return larger
