@@ -8,7 +8,7 @@ for bit on the CPU, and several processes share each batch.
 import math
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -83,8 +83,8 @@ class Trainer:
         log = TrainingLog(
             self.output / "log", self.iteration, config.iterations, self.output.name, self.processes.first
         )
-        with log, StopSignals() as signals:
-            for batch in self._batches():
+        with log, StopSignals() as signals, closing(self._batches()) as batches:
+            for batch in batches:
                 log.waited()
                 values = self._step(batch, log)
                 self.iteration += 1
@@ -213,11 +213,15 @@ class Trainer:
                 f"{self.config.batch_size}"
             )
         workers = self.config.workers
-        yield from DataLoader(
+        loader = iter(DataLoader(
             self.samples, batch_sampler=_Shares(self.iteration, self.config, self.processes), num_workers=workers,
             pin_memory=self.device.type == "cuda", worker_init_fn=ignore_stop_signals,
             prefetch_factor=4 if workers else None,
-        )
+        ))
+        try:
+            yield from loader
+        finally:            # also after an error, whose traceback would keep the workers, deaf to SIGTERM, for ever
+            getattr(loader, "_shutdown_workers", lambda: None)()
 
     def _validate(self, log: TrainingLog) -> None:
         if self.processes.first:

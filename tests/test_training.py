@@ -116,6 +116,23 @@ def test_the_best_score_survives_a_resume(config, tmp_path):
     assert saved == _scalars(tmp_path / "run", "validation/")["J&F"][0]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_ends_the_run_with_one_line(config, tmp_path, workers):
+    """The whole process, loading processes included: none may be left waiting."""
+    make_static(tmp_path / "static", images=1, size=(48, 64), progress=False)
+    image = tmp_path / "static/00001.jpg"
+    image.write_bytes(image.read_bytes()[:500])
+    process = subprocess.run(
+        [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "run"), "--set",
+         f"training.workers={workers}", f"data.sources=[{{layout: pairs, root: {tmp_path / 'static'}}}]"],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.returncode == 2
+    (error,) = [line for line in process.stderr.splitlines() if "error: " in line]
+    assert f"error: {image}: expected a readable image" in error
+    assert "Traceback" not in process.stderr
+
+
 def test_the_video_stage_starts_from_a_static_network(config, tmp_path):
     run(config, tmp_path / "static", "--set", "network.mask_channels=1", "training.iterations=1")
     run(config, tmp_path / "video", "--init-weights", str(tmp_path / "static/network.pth"),
