@@ -73,7 +73,7 @@ def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:
                            f"found {len(truth)} others; unpack the archive again")
     if year == 2017 and np.array_equal(np.unique(read_labels(truth[first])), [0, VOID]):
         raise DatasetError(f"{truth[first]}: expected object numbers as in DAVIS 2017, found only 0 and 255, "
-                           "which looks like the masks of DAVIS 2016; use --year 2016")
+                           "which looks like the masks of DAVIS 2016; use --year 2016 (your own data: write 1 for 255)")
     return FolderSequence(frames.name, images, {first: truth[first]}, year == 2016, truth)
 
 

@@ -134,6 +134,7 @@ def run_folder(
         "include_last", "protect_first", *more,
     )
     values = {key: getattr(options, key) for key in names}
+    values["memory_frames"] = memory_from(options).frames       # a default is the same as its value written out
     settings = {
         "command": command_name, "weights_sha256": digest,
         **{key: str(value) if isinstance(value, Path) else value for key, value in values.items()},

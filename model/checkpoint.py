@@ -161,7 +161,7 @@ def read_file(path: str | Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: expected a weights file, found no such file; check --weights") from None
+        raise CheckpointError(f"{path}: expected a weights file, found no such file; check the path") from None
     except Exception as error:      # arbitrary bytes can make an unpickler raise anything
         reason = str(error).strip().splitlines()[0][:100] if str(error).strip() else type(error).__name__
         raise CheckpointError(

@@ -95,7 +95,7 @@ class Trainer:
                 if self.validate_every and self.iteration % self.validate_every == 0:
                     self._validate(log)
                 stopping = self.processes.any(signals.received is not None, self.device)
-                if self.iteration % config.save_every == 0 or stopping:
+                if self.iteration % config.save_every == 0 or stopping or self.iteration == config.iterations:
                     self.save()
                 if stopping:
                     raise KeyboardInterrupt(
