@@ -27,6 +27,7 @@ class ClipRequest:
     max_gap: int = 5            # largest gap between its frames, in video frames
     max_objects: int = 2
     thin_plate: float = 0.0     # probability of a thin-plate-spline warp of a frame (still images only)
+    area: tuple[float, float] = (0.36, 1.0)     # share of a video frame that its crop shows
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,16 @@ def static_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.G
     return warps
 
 
-def video_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.Generator) -> list[np.ndarray]:
+def video_warps(
+    size: tuple[int, int], crop: int, frames: int, rng: np.random.Generator,
+    area: tuple[float, float] = ClipRequest.area,
+) -> list[np.ndarray]:
     """Warps of the frames of one clip of `size` (height, width) to crop x crop.
 
-    Per clip: flip, resized crop of 0.36-1 of the area. Per frame: 15 degrees, shear 10 degrees.
+    Per clip: flip, resized crop of a share of the area in `area`. Per frame: 15 degrees, shear 10 degrees.
     """
     height, width = size
-    box_height, box_width = _box(height, width, rng)
+    box_height, box_width = _box(height, width, area, rng)
     left, top = rng.uniform(0, width - box_width), rng.uniform(0, height - box_height)
     resize = np.diag([crop / box_width, crop / box_height, 1.0])
     common = resize @ _translate(-left, -top) @ _about_centre(_flip(rng), size)
@@ -156,10 +160,10 @@ def _affine(
     return rotation @ np.array([[1, math.tan(slant), 0], [0, 1, 0], [0, 0, 1]]) @ _scale(factor)
 
 
-def _box(height: int, width: int, rng: np.random.Generator) -> tuple[float, float]:
-    """(height, width) of a random crop: 0.36-1 of the area, aspect ratio 3/4 to 4/3, inside the frame."""
+def _box(height: int, width: int, share: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+    """(height, width) of a random crop: `share` of the area, aspect ratio 3/4 to 4/3, inside the frame."""
     for _ in range(10):
-        area, ratio = height * width * rng.uniform(0.36, 1), math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        area, ratio = height * width * rng.uniform(*share), math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
         box_height, box_width = math.sqrt(area / ratio), math.sqrt(area * ratio)
         if box_height <= height and box_width <= width:
             return box_height, box_width

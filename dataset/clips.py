@@ -55,12 +55,15 @@ class ClipConfig:
     crop: int = 384                 # pixels, a multiple of 16
     max_objects: int = 2
     thin_plate: float = 0.0         # probability of a thin-plate-spline warp of still images (STCN: 0.33)
+    video_area: tuple[float, float] = (0.36, 1.0)               # share of a video frame that its crop shows
     gaps: tuple[int, ...] = (5, 10, 15, 20, 25, 5)              # largest gap in video frames ...
     gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... switched at these shares of the iterations
 
     def __post_init__(self) -> None:
         if self.crop < 16 or self.crop % 16:
             raise DatasetError(f"data.crop: expected a multiple of 16, found {self.crop}")
+        if not 0 < self.video_area[0] <= self.video_area[1] <= 1:
+            raise DatasetError(f"data.video_area: expected two rising shares in (0, 1], found {self.video_area}")
         if self.max_objects < 1:
             raise DatasetError(f"data.max_objects: expected at least 1, found {self.max_objects}")
         if len(self.gaps) != len(self.gap_switches) + 1:
@@ -100,8 +103,9 @@ class Clips(Dataset):
         number, item = self.rows[self._order(index // len(self.rows))[index % len(self.rows)]]
         progress = (index // self.batch_size) / self.iterations
         gap = self.config.max_gap(progress)
+        config = self.config
         frames, labels = self.sources[number].clip(
-            item, ClipRequest(self.config.crop, gap, self.config.max_objects, self.config.thin_plate),
+            item, ClipRequest(config.crop, gap, config.max_objects, config.thin_plate, config.video_area),
             np.random.default_rng((self.seed, _SAMPLE, index)),
         )
         return {

@@ -38,9 +38,7 @@ class AnnotatedVideos:
         files that cannot be read and for an annotation of another shape than its frame's.
         """
         for _ in range(ATTEMPTS):
-            frames, labels = self._draw(
-                self.videos[item], request.crop, rng, max(1, request.max_gap // self.stride)
-            )
+            frames, labels = self._draw(self.videos[item], request, rng)
             visible = np.setdiff1d(np.unique(labels[0]), (0, VOID))
             if len(visible):
                 break
@@ -50,15 +48,16 @@ class AnnotatedVideos:
         return frames, numbers[labels]
 
     def _draw(
-        self, video: tuple[tuple[Path, Path], ...], crop: int, rng: np.random.Generator, max_gap: int
+        self, video: tuple[tuple[Path, Path], ...], request: ClipRequest, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
+        crop, max_gap = request.crop, max(1, request.max_gap // self.stride)
         gaps = rng.integers(1, min(max_gap, (len(video) - 1) // (FRAMES - 1)) + 1, FRAMES - 1)
         start = rng.integers(0, len(video) - gaps.sum())
         chosen = start + np.concatenate([[0], gaps.cumsum()])
         if rng.random() < REVERSE:
             chosen = chosen[::-1]
         loaded = [self._load(*video[index]) for index in chosen]
-        warps = video_warps(loaded[0][1].shape, crop, FRAMES, rng)
+        warps = video_warps(loaded[0][1].shape, crop, FRAMES, rng, request.area)
         images, labels = zip(
             *(warp(*frame, matrix, crop) for frame, matrix in zip(loaded, warps, strict=True)), strict=True
         )

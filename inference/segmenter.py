@@ -1,16 +1,22 @@
 """VideoSegmenter: one frame in, one mask out, for ever. Knows no file, no data set and no whole video."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
-from inference.memory import Admission, MemoryBank
+from inference.memory import Admission, MemoryBank, MemoryConfigError
 from model.aggregation import aggregate
+from model.checkpoint import CheckpointError, read_file, save_file
 from model.encoders import FrameFeatures
 from model.fast import PRECISIONS, prepare_for_inference
 from model.network import STCN, STRIDE, normalise
 from model.window import windows_of
+
+_STATE = ("frame_index", "last_write", "_known", "_size")
 
 
 class VideoSegmenter:
@@ -41,13 +47,44 @@ class VideoSegmenter:
         self.dtype = PRECISIONS["fp32" if plain else precision]
         self.reset()
 
-    def reset(self) -> None:
-        """Forget the video, ready for another."""
+    def reset(self, keep_memory: bool = False) -> None:
+        """Forget the video, ready for another; with `keep_memory` the bank and its objects stay, to be found there."""
+        self._size: tuple[int, int] | None = None
+        if keep_memory:
+            return
         self.memory.reset()
         self.frame_index = 0                       # of the next frame
         self.last_write: int | None = None         # frame index of the last memory frame
         self._known: list[int] = []                # object numbers in order of appearance
-        self._size: tuple[int, int] | None = None
+
+    def freeze(self, frozen: bool = True) -> None:
+        """From now on read the bank but never write to it nor count its use (False: do again)."""
+        self.memory.frozen = frozen
+
+    def save(self, path: str | Path) -> None:
+        """Write, atomically, where this segmenter stands in its video, its bank included."""
+        own = {name: getattr(self, name) for name in _STATE}
+        save_file(path, {"segmenter": own, "made": self._made(), "memory": self.memory.state()})
+
+    def load(self, path: str | Path) -> None:
+        """Go on where a segmenter made alike was when it was saved: the same masks to the bit.
+
+        Raises CheckpointError for a file that is damaged, or of a segmenter made otherwise.
+        """
+        content = read_file(path)
+        if content.keys() != {"segmenter", "made", "memory"}:
+            raise CheckpointError(f"{path}: expected a saved segmenter, found {sorted(map(str, content))[:3]}")
+        if content["made"] != self._made():
+            raise CheckpointError(f"{path}: expected a segmenter made with {self._made()}, found {content['made']}")
+        try:
+            self.memory.restore(content["memory"], self.device)
+        except MemoryConfigError as error:
+            raise CheckpointError(f"{path}: {error}; build the memory with the same options") from None
+        for name, value in content["segmenter"].items():
+            setattr(self, name, value)
+
+    def _made(self) -> dict:
+        return {"memory_every": self.memory_every, "dtype": str(self.dtype), "window": self.windowed}
 
     @property
     def objects(self) -> list[int]:
@@ -55,26 +92,36 @@ class VideoSegmenter:
         return sorted(self._known)
 
     @torch.inference_mode()
-    def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
+    def encode(self, frame: np.ndarray) -> "Encoded":
+        """What `step` computes of a frame [H, W, 3] whatever the memory holds: segmenters of one network share it."""
+        image = self._prepare(frame)
+        return Encoded(image, self.network.encode_key(image))
+
+    @torch.inference_mode()
+    def step(
+        self, frame: np.ndarray, annotation: np.ndarray | None = None, encoded: "Encoded | None" = None
+    ) -> Tensor:
         """Segment the next frame.
 
         Args:
             frame: [H, W, 3] uint8 RGB, every frame of one size.
             annotation: [H, W] integer label map, or None. Its objects' regions win over predictions; a known
             object that it repeats is replaced. All zero is as good as none.
+            encoded: the frame's, where another segmenter of the same network made it.
         Returns [1 + objects, H, W] float32 probabilities on the network's device, background first, then
         `self.objects`. Before the first annotation: background alone.
         """
-        image, annotation = self._prepare(frame, annotation)
+        self._check(frame)
+        annotation = self._check_annotation(annotation)
         numbers = [] if annotation is None else _object_numbers(annotation)
         if not self._known and not numbers:
             self.frame_index += 1
             return torch.ones(1, *self._size, device=self.device)
-        features = self.network.encode_key(image)
-        probabilities = self._predict(features) if self._known else None
+        encoded = encoded or self.encode(frame)
+        probabilities = self._predict(encoded.features) if self._known else None
         if numbers:
             probabilities = self._annotate(probabilities, annotation, numbers)
-        self._memorise(image, features, probabilities[1:], annotated=bool(numbers))
+        self._memorise(encoded, probabilities[1:], annotated=bool(numbers))
         self.frame_index += 1
         ascending = [0] + [1 + self._known.index(number) for number in self.objects]
         return _unpad(probabilities[ascending], self._size)
@@ -84,8 +131,7 @@ class VideoSegmenter:
         numbers = torch.tensor([0, *self.objects], dtype=torch.uint8, device=probabilities.device)
         return numbers[probabilities.argmax(0)].cpu().numpy()
 
-    def _prepare(self, frame: np.ndarray, annotation: np.ndarray | None) -> tuple[Tensor, Tensor | None]:
-        """Check, normalise and pad: ([1, 3, H', W'], [H', W'] int64 or None)."""
+    def _check(self, frame: np.ndarray) -> None:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             found = f"{frame.shape} {frame.dtype}"
             raise ValueError(f"frame {self.frame_index}: expected [H, W, 3] uint8 RGB, found {found}")
@@ -93,19 +139,26 @@ class VideoSegmenter:
         if self._size not in (None, size):
             raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
         self._size = size
+
+    def _prepare(self, frame: np.ndarray) -> Tensor:
+        """Normalise and pad: [1, 3, H', W']."""
         image = torch.tensor(frame).to(self.device).permute(2, 0, 1)
-        image = pad(normalise(image), _padding(size))[None].to(self.dtype, memory_format=self.layout)
+        return pad(normalise(image), _padding(frame.shape[:2]))[None].to(self.dtype, memory_format=self.layout)
+
+    def _check_annotation(self, annotation: np.ndarray | None) -> Tensor | None:
+        """Check and pad: [H', W'] int64."""
+        size = self._size
         if annotation is None:
-            return image, None
+            return None
         if annotation.shape != size:
             raise ValueError(f"frame {self.frame_index}: expected an annotation of {size}, found {annotation.shape}")
         if annotation.min() < 0 or annotation.max() > 254:
             raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {annotation.max()}")
-        return image, pad(torch.from_numpy(annotation.astype(np.int64)), _padding(size)).to(self.device)
+        return pad(torch.from_numpy(annotation.astype(np.int64)), _padding(size)).to(self.device)
 
     def _predict(self, features: FrameFeatures) -> Tensor:
         """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
-        values, windows = self.memory.read(features.key[0]).values, None
+        values, windows = self.memory.read(features.key[0], self.frame_index).values, None
         if self.windowed:
             values, windows = values[:, :-1], windows_of(values[:, -1])
         logits = self.network.segment(values[None], features, windows)[0]
@@ -122,19 +175,34 @@ class VideoSegmenter:
             masks[self._known.index(number)] = (annotation == number).float()
         return aggregate(masks, dim=0).softmax(0)
 
-    def _memorise(self, image: Tensor, features: FrameFeatures, masks: Tensor, annotated: bool) -> None:
+    def _memorise(self, encoded: "Encoded", masks: Tensor, annotated: bool) -> None:
         """Write the frame to memory if the bank wants it. masks: [objects, H', W']."""
         due = self.last_write is None or self.frame_index - self.last_write >= self.memory_every
-        admission = self.memory.admit(due, annotated)
+        features = encoded.features
+        admission = self.memory.admit(features.key[0], due, annotated)
         if admission is Admission.SKIP:
             return
-        values = self.network.encode_value(image, features.f16, masks[None])[0]
+        values = self.network.encode_value(encoded.image, features.f16, masks[None])[0]
         if self.windowed:
             soft = avg_pool2d(masks[:, None], STRIDE).to(values.dtype)         # [objects, 1, h, w]
             values = torch.cat([values, soft], 1)
-        self.memory.write(features.key[0], values, self.frame_index, admission)
+        self.memory.write(features.key[0], values, self.frame_index, admission, owners(masks))
         if admission is Admission.STORE:
             self.last_write = self.frame_index
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A frame as the network sees it, and its features."""
+
+    image: Tensor             # [1, 3, H', W'], normalised and padded
+    features: FrameFeatures
+
+
+def owners(masks: Tensor) -> Tensor:
+    """1 + the object that shows in or next to each cell, 0 for none: [objects, H', W'] -> [h, w] int64."""
+    evidence = max_pool2d(max_pool2d(masks, STRIDE)[None], 3, 1, 1)[0]
+    return torch.cat([torch.full_like(evidence[:1], 0.5), evidence]).argmax(0)
 
 
 def _object_numbers(annotation: Tensor) -> list[int]:

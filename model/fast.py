@@ -37,6 +37,9 @@ def prepare_for_inference(network: STCN, precision: str = "fp32") -> STCN:
         _fold_batch_norms(trunk)
     fast.to(PRECISIONS[precision], memory_format=torch.channels_last)
     fast.key_encoder.key_projection.float()
+    for module in fast.modules():
+        if isinstance(module, nn.BatchNorm2d):      # those of the blocks: they precede a ReLU and cannot be folded
+            module.float()
     fast.prepared = precision
     return fast
 

@@ -65,20 +65,22 @@ def match(
     are never held at once, and a block stays in the processor's cache.
 
     Args:
-        masks: [N] bool each; None: all entries. An object that appeared late sees the entries it has values in.
+        masks: [N] bool each; None: all entries. An object that appeared late sees the entries it has values in; what
+        a mask hides has weight 0, and so has everything where it hides all. The number of entries that a mask allows
+        is never asked, which on a GPU would make the host wait.
     """
     rows, columns = _BLOCKS[memory_key.device.type == "cuda"]
     scale = 1 / math.sqrt(memory_key.shape[1])
     norms = scale * torch.cat([block.square().sum(1) for block in memory_key.split(columns)])
-    counts = [min(k, len(memory_key) if mask is None else int(mask.sum())) for mask in masks]
+    k = min(k, len(memory_key))
     parts = [
-        _match_rows(memory_key, norms, scale, query, counts, masks, columns) for query in query_key.split(rows)
+        _match_rows(memory_key, norms, scale, query, k, masks, columns) for query in query_key.split(rows)
     ]
     return [TopK(*(torch.cat(tensors) for tensors in zip(*part, strict=True))) for part in zip(*parts, strict=True)]
 
 
 def _match_rows(
-    memory_key: Tensor, norms: Tensor, scale: float, query: Tensor, counts: list[int],
+    memory_key: Tensor, norms: Tensor, scale: float, query: Tensor, k: int,
     masks: Sequence[Tensor | None], columns: int,
 ) -> list[tuple[Tensor, Tensor]]:
     """(indices, weights) of some query cells for every mask: the best of each block, then the best of those."""
@@ -86,15 +88,15 @@ def _match_rows(
     for start in range(0, len(memory_key), columns):
         block = slice(start, start + columns)
         similarities = (query @ memory_key[block].T).mul_(2 * scale).sub_(norms[block])
-        for found, count, mask in zip(best, counts, masks, strict=True):
+        for found, mask in zip(best, masks, strict=True):
             allowed = similarities if mask is None else similarities.masked_fill(~mask[block], -torch.inf)
-            values, indices = allowed.topk(min(count, allowed.shape[1]), dim=1)
+            values, indices = allowed.topk(min(k, allowed.shape[1]), dim=1)
             found.append((values, indices + start))
     matches = []
-    for found, count in zip(best, counts, strict=True):
+    for found in best:
         values, indices = (torch.cat(tensors, 1) for tensors in zip(*found, strict=True))
-        values, order = values.topk(count, dim=1)
-        matches.append((indices.gather(1, order), values.softmax(1)))
+        values, order = values.topk(k, dim=1)
+        matches.append((indices.gather(1, order), values.softmax(1).nan_to_num(0)))
     return matches
 
 

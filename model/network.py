@@ -28,7 +28,7 @@ class NetworkConfig:
     decoder_dims: tuple[int, int, int] = (512, 256, 256)   # at strides 16, 8, 4
     cbam: bool = True
     norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"   # in the ResNets
-    block_norm: Literal["none", "group"] = "none"   # in fuser and decoder; "group" trains from scratch
+    block_norm: Literal["none", "batch", "group"] = "none"   # in fuser and decoder; one trains from scratch
 
 
 class STCN(nn.Module):

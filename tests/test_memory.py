@@ -19,10 +19,10 @@ def stream(bank, frames, seed=0, every=2, late=None):
     last, objects = None, 1
     for now in range(frames):
         key = torch.randn(KEY, *CELLS, generator=generator)
-        readout = None if bank.empty else bank.read(key)
+        readout = None if bank.empty else bank.read(key, now)
         objects += now == late
         annotated = now in (0, late)
-        admission = bank.admit(last is None or now - last >= every, annotated)
+        admission = bank.admit(key, last is None or now - last >= every, annotated)
         if admission is not Admission.SKIP:
             bank.write(key, torch.randn(objects, VALUE, *CELLS, generator=generator), now, admission)
             last = now if admission is Admission.STORE else last
@@ -152,12 +152,12 @@ def test_fewer_entries_than_top_k():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"name": "lru"}, "--memory lru: expected one of every_k"),
-        ({"name": "lfu", "frames": 0}, "--memory-frames 0: expected at least 1"),
+        ({"name": "lifo"}, "memory lifo: expected one of "),
+        ({"name": "lfu", "frames": 0}, "memory_frames 0: expected at least 1"),
         ({"name": "lfu", "frames": 1, "include_last": True}, "expected at least 2"),
         ({"name": "first_and_latest", "frames": 1}, "expected at least 2"),
-        ({"name": "lfu", "index": "age"}, "--index age"),
-        ({"name": "lfu", "top_k": 0}, "--top-k 0"),
+        ({"name": "lfu", "index": "age"}, "index age"),
+        ({"name": "lfu", "top_k": 0}, "top_k 0"),
     ],
 )
 def test_contradictory_options_are_refused(options, words):

@@ -32,7 +32,7 @@ def test_every_k_holds_what_its_entries_take(tiny_network):
         frame, labels = clip.frame(t)
         segmenter.step(frame, labels if t == 0 else None)
         writes = 1 + t // 5
-        entry = 4 * config.key_dim + 2 * 4 * config.value_dim + 4 * 8      # key, two values, four numbers
+        entry = 4 * config.key_dim + 2 * 4 * config.value_dim + 5 * 8      # key, two values, five numbers
         assert memory.bytes_held == writes * cells * entry
         assert memory.bytes_allocated <= 2 * max(memory.bytes_held, 2 * cells * entry)
 

@@ -1,25 +1,22 @@
 """Memory banks by name.
 
-A new policy is a class in a file of its own and a line in `POLICIES`.
+A new policy is a class in a file of its own in this folder, `class Mine(Policy, name="mine")`: every file here is
+imported, and no other file changes (docs/MEMORY.md).
 """
 
-from collections.abc import Callable
+import importlib
+import pkgutil
 
 from inference.memory.bank import MemoryBank, Readout
-from inference.memory.policies import Admission, EveryK, FirstAndLatest, LeastFrequentlyUsed, Policy
+from inference.memory.policies import Admission, MemoryConfigError, Policy
 
 __all__ = ["INDICES", "POLICIES", "Admission", "MemoryBank", "MemoryConfigError", "Policy", "Readout", "build_memory"]
 
-INDICES = ("topk", "softmax")
-POLICIES: dict[str, Callable[..., Policy]] = {
-    "every_k": lambda index, protect_first, seed: EveryK(protect_first),
-    "first_and_latest": lambda index, protect_first, seed: FirstAndLatest(protect_first),
-    "lfu": lambda index, protect_first, seed: LeastFrequentlyUsed(index, protect_first),
-}
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
 
-
-class MemoryConfigError(ValueError):
-    """Memory options that contradict one another."""
+INDICES = ("topk", "softmax", "log")
+POLICIES = Policy.registry
 
 
 def build_memory(
@@ -29,26 +26,26 @@ def build_memory(
     """A memory bank.
 
     Args:
-        name: one of POLICIES. frames: capacity in frames, a hard bound; None: the policy's default (lfu: 2,
-        the thesis's; the others: unbounded).
-        top_k: entries each query cell reads. index: what lfu counts, "topk" or "softmax".
+        name: one of POLICIES. frames: capacity in frames, a hard bound; None: the policy's default (2, the thesis's,
+        of those that forget; every_k and first_and_latest: unbounded).
+        top_k: entries each query cell reads. index: what lfu counts, "topk", "softmax" or "log".
         include_last: hold the previous frame as well, until the next; it takes one frame of the capacity.
         protect_first: never evict the first frame written. seed: for policies that draw.
     Raises MemoryConfigError.
     """
     if name not in POLICIES:
-        raise MemoryConfigError(f"--memory {name}: expected one of {', '.join(POLICIES)}")
+        raise MemoryConfigError(f"memory {name}: expected one of {', '.join(sorted(POLICIES))}")
     if index not in INDICES:
-        raise MemoryConfigError(f"--index {index}: expected one of {', '.join(INDICES)}")
+        raise MemoryConfigError(f"index {index}: expected one of {', '.join(INDICES)}")
     if top_k < 1:
-        raise MemoryConfigError(f"--top-k {top_k}: expected at least 1")
-    policy = POLICIES[name](index=index, protect_first=protect_first, seed=seed)
+        raise MemoryConfigError(f"top_k {top_k}: expected at least 1")
+    policy = POLICIES[name](protect_first=protect_first, index=index, seed=seed)
     policy.temporary_frames = policy.temporary_frames or include_last
     frames = policy.default_frames if frames is None else frames
-    smallest = 1 + policy.temporary_frames + (protect_first and name != "first_and_latest")
+    smallest = 1 + policy.temporary_frames + (policy.protect_first and name != "first_and_latest")
     if frames is not None and frames < smallest:
         raise MemoryConfigError(
-            f"--memory-frames {frames}: expected at least {smallest} for {name} with include_last="
+            f"memory_frames {frames}: expected at least {smallest} for {name} with include_last="
             f"{policy.temporary_frames}, protect_first={policy.protect_first}"
         )
     return MemoryBank(policy, top_k, frames)

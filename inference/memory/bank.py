@@ -1,12 +1,13 @@
 """The memory bank: entries of past frames, read by attention, written under a hard capacity."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from inference.memory.entries import Entries
-from inference.memory.policies import Admission, Policy
+from inference.memory.policies import Admission, MemoryConfigError, Policy
 from model.matching import TopK, gather_read, match
 
 
@@ -28,12 +29,15 @@ class MemoryBank:
 
     def __init__(self, policy: Policy, top_k: int = 20, frames: int | None = None) -> None:
         self.policy, self.top_k, self.frames = policy, top_k, frames
-        self.entries: Entries | None = None
         self.cells = 0                                     # HW, known from the first write
+        self.observer: Callable[[TopK], None] | None = None      # is told the matches of every read
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything, ready for another video."""
-        self.entries = None
+        self.entries: Entries | None = None
+        self.frozen = False
+        self.policy.reset()
 
     @property
     def empty(self) -> bool:
@@ -54,64 +58,92 @@ class MemoryBank:
         """Bytes of the buffers."""
         return 0 if self.entries is None else self.entries.nbytes(self.entries.rows)
 
-    def admit(self, due: bool, annotated: bool) -> Admission:
-        """Whether the current frame is wanted, so that values nobody keeps are never encoded."""
-        return self.policy.admit(due, annotated)
+    def admit(self, key: Tensor, due: bool, annotated: bool) -> Admission:
+        """Whether the frame of key [C_k, h, w] is wanted, so that values nobody keeps are never encoded."""
+        if self.frozen:
+            return Admission.SKIP
+        return self.policy.admit(due, annotated, self.entries, key.flatten(1).T)
 
-    def read(self, key: Tensor) -> Readout:
-        """Read for a query key [C_k, h, w] and count the usage of what it reads.
+    def read(self, key: Tensor, now: int) -> Readout:
+        """Read for the query key [C_k, h, w] of video frame `now` and let the policy count what it reads.
 
         An object that appeared late reads the entries that have a value for it, with a top-k and a softmax of
         its own; usage counts on the read over all entries, once (docs/METHOD.md).
         """
-        entries, query = self.entries, key.flatten(1).T.float()
-        seen = [int(entries.has_value(obj).sum()) for obj in range(entries.objects)]    # nested: a count says which
-        masks = {count: entries.has_value(obj) for obj, count in enumerate(seen)}
-        masks[entries.visible] = None                                                   # all entries: what counts
-        found = dict(zip(masks, match(entries.keys, query, self.top_k, list(masks.values())), strict=True))
-        matches = found[entries.visible]
-        amounts = self.policy.count(matches)
-        if amounts is not None:
-            entries.use(matches.indices, amounts)
-        values = torch.stack([gather_read(entries.values(obj), found[count]) for obj, count in enumerate(seen)])
-        return Readout(values.transpose(1, 2).unflatten(2, key.shape[1:]), matches)
+        entries = self.entries
+        masks: dict[int, Tensor | None] = {entries.first_write: None}       # None: all entries, the read that counts
+        for obj, since in enumerate(entries.since):
+            if since not in masks:
+                masks[since] = entries.has_value(obj)
+        found = dict(zip(masks, self._match(key.flatten(1).T.float(), list(masks.values())), strict=True))
+        matches = found[entries.first_write]
+        if not self.frozen:
+            self.policy.use(entries, matches, now)
+        if self.observer is not None:
+            self.observer(matches)
+        values = [gather_read(entries.values(obj), found[since]) for obj, since in enumerate(entries.since)]
+        return Readout(torch.stack(values).transpose(1, 2).unflatten(2, key.shape[1:]), matches)
 
-    def write(self, key: Tensor, values: Tensor, now: int, admission: Admission) -> None:
+    def write(
+        self, key: Tensor, values: Tensor, now: int, admission: Admission, owner: Tensor | None = None
+    ) -> None:
         """Store a frame's key [C_k, h, w] and values [objects, C_v, h, w], of video frame `now`.
 
-        The previous temporary frame ends here. A write that would exceed the capacity first evicts exactly as
-        many entries as it needs; its own entries never compete.
+        owner: [h, w], 1 + the object that each cell shows, or 0. The previous temporary frame ends here. A write that
+        would exceed the capacity first evicts exactly as many entries as it needs; its own entries never compete.
         """
         key, values = key.flatten(1).T, values.flatten(2).transpose(1, 2)
+        owner = torch.zeros(len(key), dtype=torch.int64, device=key.device) if owner is None else owner.flatten()
+        cells = torch.arange(len(key), device=key.device)
         self.cells = len(key)
         if self.entries is None:
             self.entries = Entries((self.frames or 4) * self.cells, key, values)
         entries = self.entries
         entries.temporary = 0
+        entries.meet(len(values), now)
         store = admission is Admission.STORE
-        evicted = self._evict(now) if store else entries.cell[:0]
-        appended = self.cells - len(evicted)
+        if store and entries.held and (kept := self.policy.merge(entries, key, values)) is not None:
+            cells, key, values, owner = cells[kept], key[kept], values[:, kept], owner[kept]
+        evicted = self._evict(len(cells), now) if store else cells[:0]
+        appended = len(cells) - len(evicted)
         if entries.held + appended > entries.rows:
             entries.grow(entries.held + appended)
         fresh = torch.arange(entries.held, entries.held + appended, device=key.device)
-        entries.write(torch.cat([evicted, fresh]), key, values, now)
+        entries.write(torch.cat([evicted, fresh]), key, values, now, cells, owner)
         if store:
             entries.held += appended
         else:
             entries.temporary = appended
 
-    def _evict(self, now: int) -> Tensor:
-        """Rows that have to leave for one more frame: lowest score first, ties by older write, then raster.
+    def state(self) -> dict:
+        """All that a bank made alike needs to go on from here: tensors and plain values, nothing shared with it."""
+        return {
+            "made": self._made(), "policy": dict(vars(self.policy)), "cells": self.cells, "frozen": self.frozen,
+            "entries": None if self.entries is None else self.entries.state(),
+        }
+
+    def restore(self, state: dict, device: torch.device) -> None:
+        """Go on from a `state`; raises MemoryConfigError if it is of a bank made otherwise."""
+        if state["made"] != self._made():
+            raise MemoryConfigError(f"expected the state of a bank {self._made()}, found one of {state['made']}")
+        vars(self.policy).update(state["policy"])
+        self.cells, self.frozen = state["cells"], state["frozen"]
+        self.entries = None if state["entries"] is None else Entries.restored(state["entries"], device)
+
+    def _made(self) -> dict:
+        return {"policy": type(self.policy).__name__, "top_k": self.top_k, "frames": self.frames}
+
+    def _match(self, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
+        """The top-k of query [HW, C_k] over the visible entries, for each mask of them."""
+        return match(self.entries.keys, query, self.top_k, masks)
+
+    def _evict(self, incoming: int, now: int) -> Tensor:
+        """Rows that have to leave for `incoming` more entries.
 
         Protected entries come after all others: the capacity is hard even where protection cannot hold.
         """
         entries = self.entries
-        needed = 0
-        if self.frames is not None:
-            stored_frames = self.frames - self.policy.temporary_frames
-            needed = entries.held + self.cells - stored_frames * self.cells
-        if needed <= 0:
+        if self.frames is None:
             return entries.cell[:0]
-        order = entries.order()
-        scores = self.policy.score(entries, now).masked_fill(self.policy.protected(entries), torch.inf)
-        return order[scores[order].argsort(stable=True)[:needed]]
+        room = (self.frames - self.policy.temporary_frames) * self.cells - entries.held
+        return self.policy.evict(entries, incoming - room, now) if incoming > room else entries.cell[:0]

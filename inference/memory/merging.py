@@ -1,0 +1,64 @@
+"""Policies that blend features instead of dropping them."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from inference.memory.entries import Entries
+from inference.memory.policies import LeastFrequentlyUsed
+from model.matching import match
+
+_ALIKE = 0.95          # cosine from which a new key is taken for an old one
+_OLD_SHARE = 0.8       # weight of the old entry in the running mean
+_NEIGHBOURS = 20       # entries that a prototype's value is drawn from
+
+
+class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
+    """Merge a new entry into the one it resembles, by running mean; forget the least used for the rest.
+
+    Source: AFB-URR (Liang et al. 2020), the thesis's only predecessor of fixed size. Where a new cell's key has a
+    cosine of at least 0.95 with an entry held, that entry becomes 0.8 * old + 0.2 * new (keys and values; where it
+    has no value for an object, the new one); the other cells are stored. Index: log(1 + count) over age.
+    """
+
+    def __init__(self, protect_first: bool = False, index: str = "log", seed: int = 0) -> None:
+        super().__init__(protect_first, "log", seed)
+
+    def merge(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor:
+        memory = normalize(entries.keys, dim=1)
+        best, nearest = [], []
+        for block in normalize(key.float(), dim=1).split(256):
+            cosine, index = (block @ memory.T).max(1)
+            best.append(cosine)
+            nearest.append(index)
+        alike = torch.cat(best) >= _ALIKE
+        rows, cells = torch.cat(nearest)[alike], alike.nonzero()[:, 0]
+        entries.blend(rows, key[cells].float(), values[:, cells], _OLD_SHARE)
+        return ~alike
+
+
+class Consolidation(LeastFrequentlyUsed, name="consolidate"):
+    """The most used entries survive as prototypes whose values sum up what leaves.
+
+    Source: XMem's long-term memory (Cheng & Schwing 2022), in one bank of hard capacity. When entries must leave, the
+    least used over age do; those written since the last time that stay become prototypes: their values turn into
+    the affinity-weighted mean of all entries written since then, their 20 nearest. A prototype is made once.
+    """
+
+    def reset(self) -> None:
+        self.consolidated = -1             # entries written up to this frame are prototypes already
+
+    def evict(self, entries: Entries, needed: int, now: int) -> Tensor:
+        leaving = super().evict(entries, needed, now)
+        recent = entries.written > self.consolidated
+        staying = recent.clone()
+        staying[leaving] = False
+        for obj in range(entries.objects):
+            known = entries.has_value(obj)[: entries.held]
+            sources, prototypes = (recent & known).nonzero()[:, 0], (staying & known).nonzero()[:, 0]
+            if len(prototypes):
+                keys = entries.keys[: entries.held]
+                found = match(keys[sources], keys[prototypes], _NEIGHBOURS)[0]
+                entries.mix_values(obj, prototypes, sources[found.indices], found.weights)
+        self.consolidated = int(entries.written.max())
+        return leaving

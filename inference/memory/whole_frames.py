@@ -1,0 +1,94 @@
+"""Policies that keep or forget whole frames."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from inference.memory.entries import Entries
+from inference.memory.policies import Admission, Policy
+from model.matching import TopK
+
+_DECAY = 0.9          # of a frame's attention, a read
+_BONUS = 0.05         # weight of the exploration bonus
+_JITTER = 1e-9        # keeps the determinant of equal frames finite
+
+
+class RestrictedMemory(Policy, name="rmem"):
+    """Forget the frame with the least attention plus exploration bonus; the first frame stays.
+
+    Source: RMem (Zhou et al. 2024), restated for a top-k read. Relevance of a frame: exponential mean, over the frames
+    read, of the share of attention it received. Bonus: sqrt(log(1 + now) / reads since it was written), as in upper
+    confidence bounds, so that fresh frames are tried before they are judged.
+    """
+
+    default_frames = 2
+
+    def use(self, entries: Entries, matches: TopK, now: int) -> None:
+        entries.decay_usage(_DECAY)
+        entries.use(matches.indices, matches.weights * (1 - _DECAY) / len(matches.weights))
+
+    def score(self, entries: Entries, now: int) -> Tensor:
+        frames, member = entries.written.unique(return_inverse=True)
+        relevance = entries.usage.new_zeros(len(frames)).index_add_(0, member, entries.usage)
+        age = (now - frames).clamp(min=1).double()
+        bonus = (math.log1p(now) / age).sqrt()
+        return (relevance + _BONUS * bonus)[member]
+
+    def protected(self, entries: Entries) -> Tensor:
+        return entries.written == entries.first_write
+
+
+class DiverseFrames(Policy, name="readmem"):
+    """Take a memory frame in only where that makes the frames held more diverse; the first frame stays.
+
+    Source: READMem (Vujasinovic et al. 2023). Diversity: the determinant of the Gram matrix of the frames' keys. Once
+    the bank is full, a frame replaces the one whose replacement raises the determinant most, and is skipped where none
+    does. Keys are compared cell by cell, as one unit vector a frame; READMem first aligns the cells. An annotated
+    frame is stored in any case.
+    """
+
+    default_frames = 2
+
+    def reset(self) -> None:
+        self.victim: int | None = None         # the frame that the next write replaces
+
+    def admit(self, due: bool, annotated: bool, entries: Entries | None, key: Tensor) -> Admission:
+        admission = super().admit(due, annotated, entries, key)
+        self.victim = None
+        if admission is not Admission.STORE or entries is None:
+            return admission
+        if entries.held + (1 + self.temporary_frames) * len(key) <= entries.rows:
+            return admission
+        frame, gain = self._replacement(entries, key)
+        if frame is not None and gain <= 0 and not annotated:
+            return Admission.TEMPORARY if self.temporary_frames else Admission.SKIP
+        self.victim = frame
+        return admission
+
+    def score(self, entries: Entries, now: int) -> Tensor:
+        scores = entries.written.double()
+        return scores if self.victim is None else scores.masked_fill(entries.written == self.victim, -1)
+
+    def protected(self, entries: Entries) -> Tensor:
+        return entries.written == entries.first_write
+
+    def _replacement(self, entries: Entries, key: Tensor) -> tuple[int | None, float]:
+        """(the frame to replace by the one of `key`, what the log-determinant gains); (None, 0): none may leave."""
+        order, written, frames = entries.order(), entries.written, entries.written.unique().tolist()
+        keys = [entries.keys[order[written[order] == frame]] for frame in frames]
+        vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key.float()]]).double(), dim=1)
+        gram = vectors @ vectors.T + _JITTER * torch.eye(len(vectors), dtype=torch.float64, device=key.device)
+        members = list(range(len(vectors)))
+        volume = _log_volume(gram, members[:-1])
+        gains = {
+            frame: _log_volume(gram, members[:i] + members[i + 1 :]) - volume
+            for i, frame in enumerate(frames) if frame != entries.first_write
+        }
+        best = max(gains, key=gains.__getitem__, default=None)
+        return best, gains.get(best, 0.0)
+
+
+def _log_volume(gram: Tensor, members: list[int]) -> float:
+    return torch.linalg.slogdet(gram[members][:, members]).logabsdet.item()
