@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from inference.memory import Admission, MemoryBank, MemoryConfigError
+from inference.transfer import Download, upload
 from model.aggregation import aggregate
 from model.checkpoint import CheckpointError, read_file, save_file
 from model.encoders import FrameFeatures
 from model.fast import PRECISIONS, prepare_for_inference
 from model.network import STCN, STRIDE, normalise
-from model.window import windows_of
+from model.window import Window, windows_of
 
 _STATE = ("frame_index", "last_write", "_known", "_size")
 
@@ -93,21 +94,20 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     def encode(self, frame: np.ndarray) -> "Encoded":
-        """What `step` computes of a frame [H, W, 3] whatever the memory holds: segmenters of one network share it."""
+        """What `step` computes of a frame [H, W, 3] whatever the memory holds: segmenters of one network may share it."""
+        if self.device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()      # graphs may reuse what the frame before left
         image = self._prepare(frame)
         return Encoded(image, self.network.encode_key(image))
 
     @torch.inference_mode()
-    def step(
-        self, frame: np.ndarray, annotation: np.ndarray | None = None, encoded: "Encoded | None" = None
-    ) -> Tensor:
+    def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
         """Segment the next frame.
 
         Args:
             frame: [H, W, 3] uint8 RGB, every frame of one size.
             annotation: [H, W] integer label map, or None. Its objects' regions win over predictions; a known
             object that it repeats is replaced. All zero is as good as none.
-            encoded: the frame's, where another segmenter of the same network made it.
         Returns [1 + objects, H, W] float32 probabilities on the network's device, background first, then
         `self.objects`. Before the first annotation: background alone.
         """
@@ -117,7 +117,7 @@ class VideoSegmenter:
         if not self._known and not numbers:
             self.frame_index += 1
             return torch.ones(1, *self._size, device=self.device)
-        encoded = encoded or self.encode(frame)
+        encoded = self.encode(frame)
         probabilities = self._predict(encoded.features) if self._known else None
         if numbers:
             probabilities = self._annotate(probabilities, annotation, numbers)
@@ -128,8 +128,12 @@ class VideoSegmenter:
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
-        numbers = torch.tensor([0, *self.objects], dtype=torch.uint8, device=probabilities.device)
-        return numbers[probabilities.argmax(0)].cpu().numpy()
+        return self.download(probabilities).result()
+
+    def download(self, probabilities: Tensor) -> Download:
+        """`labels`, on their way: on a GPU the host may do something else until it asks for the result."""
+        numbers = np.array([0, *self.objects], np.uint8)
+        return Download(probabilities.argmax(0).to(torch.uint8), numbers)
 
     def _check(self, frame: np.ndarray) -> None:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
@@ -142,7 +146,7 @@ class VideoSegmenter:
 
     def _prepare(self, frame: np.ndarray) -> Tensor:
         """Normalise and pad: [1, 3, H', W']."""
-        image = torch.tensor(frame).to(self.device).permute(2, 0, 1)
+        image = upload(frame, self.device).permute(2, 0, 1)
         return pad(normalise(image), _padding(frame.shape[:2]))[None].to(self.dtype, memory_format=self.layout)
 
     def _check_annotation(self, annotation: np.ndarray | None) -> Tensor | None:
@@ -160,9 +164,12 @@ class VideoSegmenter:
         """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
         values, windows = self.memory.read(features.key[0], self.frame_index).values, None
         if self.windowed:
-            values, windows = values[:, :-1], windows_of(values[:, -1])
+            values, windows = values[:, :-1], self._windows(values[:, -1])
         logits = self.network.segment(values[None], features, windows)[0]
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
+
+    def _windows(self, evidence: Tensor) -> list[Window | None]:
+        return windows_of(evidence)
 
     def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
         """Put the annotated objects over the prediction and aggregate everyone again (docs/METHOD.md)."""

@@ -15,6 +15,9 @@ from model.config import from_mapping, to_mapping
 from model.network import STCN, NetworkConfig
 
 
+OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights"      # what the repository brings, by name: "compact"
+
+
 class CheckpointError(ValueError):
     """A weights file that cannot be used; the message names the file, what was expected and what was found."""
 
@@ -47,7 +50,7 @@ def load_network(path: str | Path, device: str = "cpu", mask_channels: int | Non
     """Read a network, in evaluation mode, from our own or the published STCN layout.
 
     Args:
-        path: weights file. device: where the network goes.
+        path: weights file, or "compact" for the repository's own. device: where the network goes.
         mask_channels: ask for 1 or 2; a 1-channel file asked for 2 is padded with zeros (docs/METHOD.md).
     Raises CheckpointError where the file is missing, damaged, or of another architecture.
     """
@@ -92,6 +95,7 @@ def load_state(network: STCN, state: Mapping[str, Tensor], source: str, extra: s
 
 def read_weights(path: str | Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     """The configuration and state dictionary (our names) held by a file of either layout."""
+    path = weights_file(path)
     content = read_file(path)
     if isinstance(content.get("network"), dict) and "network_config" in content:
         return from_mapping(NetworkConfig, content["network_config"], str(path)), content["network"]
@@ -103,6 +107,12 @@ def read_weights(path: str | Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
             f"{len(state)} entries such as '{next(iter(state), 'none')}'; see README, section Weights"
         )
     return from_published(state)
+
+
+def weights_file(path: str | Path) -> Path:
+    """The file that `path` names: itself, or that of the repository's weights of this name."""
+    own = OWN_WEIGHTS / f"{path}.pth"
+    return own if own.parent == OWN_WEIGHTS and own.is_file() and not Path(path).exists() else Path(path)
 
 
 def from_published(state: Mapping[str, Tensor]) -> tuple[NetworkConfig, dict[str, Tensor]]:
@@ -135,9 +145,15 @@ def to_published(network: STCN) -> dict[str, Tensor]:
     return state
 
 
-def save_network(path: str | Path, network: STCN, training: dict | None = None) -> None:
-    """Write our layout atomically: the file appears whole or not at all."""
-    content = {"network_config": to_mapping(network.config), "network": network.state_dict()}
+def save_network(path: str | Path, network: STCN, training: dict | None = None, half: bool = False) -> None:
+    """Write our layout atomically: the file appears whole or not at all.
+
+    half: kernels in half precision, half the size; vectors (biases, norms and their statistics) stay as they are.
+    """
+    state = network.state_dict()
+    if half:
+        state = {name: tensor.half() if tensor.dim() > 1 else tensor for name, tensor in state.items()}
+    content = {"network_config": to_mapping(network.config), "network": state}
     save_file(path, content | ({"training": training} if training else {}))
 
 

@@ -1,5 +1,6 @@
 """STCN (Cheng et al. 2021) as the thesis uses it: one class for training and inference, sizes as options."""
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,5 +74,12 @@ class STCN(nn.Module):
 
 def normalise(frame: Tensor) -> Tensor:
     """uint8 RGB [..., 3, H, W] -> float32, ImageNet statistics."""
-    mean, std = (torch.tensor(x, device=frame.device).view(3, 1, 1) for x in (IMAGE_MEAN, IMAGE_STD))
+    mean, std = _statistics(frame.device)
     return (frame.float() / 255 - mean) / std
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Made once a device: a copy to a GPU makes the host wait."""
+    return torch.tensor(IMAGE_MEAN, device=device).view(3, 1, 1), torch.tensor(IMAGE_STD, device=device).view(3, 1, 1)

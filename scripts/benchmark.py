@@ -7,6 +7,8 @@ DATA holds `DAVIS` (2016, 480p) and `static/ECSSD`. Sections:
   read    the memory read against dense top-k weights
   stages  key, value, decoding: seconds, FLOP rate, share of the machine's matrix-product rate
   video   whole frames of a real clip, banks and precisions in turn, one and three objects
+  window  decoding only where an object can be, against whole frames (wants --weights)
+  files   what reading and writing cost beside computing
   long    memory and time per frame over an endless stream (--frames)
   loader  milliseconds per training sample on one core
   train   seconds per training step of the thesis's network, fp32 and bf16, against the plain fp32 path
@@ -24,9 +26,10 @@ import json
 from dataclasses import asdict
 
 from inference.commands import command
+from scripts.benchmarks.figure import draw
 from scripts.benchmarks.measure import machine
 
-SECTIONS = ("read", "stages", "video", "long", "loader", "train", "score")
+SECTIONS = ("read", "stages", "video", "window", "files", "long", "loader", "train", "score")
 
 
 @command
@@ -39,17 +42,29 @@ def main(arguments: list[str] | None = None) -> None:
                         "the thesis's network, of a small one for long)")
     parser.add_argument("--sequence", default="car-shadow", help="of DAVIS val, for video (default: car-shadow)")
     parser.add_argument("--frames", type=int, default=10_000, help="length of the stream for long (default: 10000)")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="for long")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32",
+                        help="for window, files and long")
+    parser.add_argument("--compare", choices=("plain", "none"), default="plain",
+                        help="plain: run the plain fp32 path beside ours in stages and video (default: plain)")
+    parser.add_argument("--compile", dest="compiled", action="store_true", help="a compiled network too in stages and "
+                        "video (its first frames take minutes on a CPU and are not counted)")
+    parser.add_argument("--runs", type=int, default=5, help="of each stage (default: 5)")
+    parser.add_argument("--figure", type=Path, help="also draw the measurements of this run, as PNG")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark.jsonl"), help="JSON lines are added here")
     options = parser.parse_args(arguments)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     about = machine()
     print("  ".join(f"{key}: {value}" for key, value in about.items()))
+    measured = []
     for section in options.only:
         for measurement in importlib.import_module(f"scripts.benchmarks.{section}").run(options):
             print(measurement.line(), flush=True)
+            measured.append(measurement)
             with options.output.open("a") as file:
                 file.write(json.dumps(asdict(measurement) | {"machine": about}) + "\n")
+    if options.figure:
+        draw(measured, options.figure)
+        print(f"wrote {options.figure}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python scripts/convert_checkpoint.py stcn.pth own.pth                      (to ours)
     python scripts/convert_checkpoint.py runs/video/network.pth stcn.pth --to published
+    python scripts/convert_checkpoint.py runs/compact/video/network.pth weights/compact.pth --half
 
 Biases of the value encoder's ResNet, which only the published layout has, are folded into the batch norms
 that follow; the other way they are written as zeros. `load_network` reads both, so converting to ours is
@@ -27,13 +28,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="file to write")
     parser.add_argument("--to", choices=("own", "published"), default="own", help="layout to write (default: own)")
     parser.add_argument("--mask-channels", type=int, choices=(1, 2), help="2 widens a static-stage network by zeros")
+    parser.add_argument("--half", action="store_true", help="own layout: kernels in half precision, half the size")
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
     options = parser.parse_args(arguments)
     if options.output.exists() and not options.overwrite:
         raise ConfigError(f"{options.output}: exists; give --overwrite to replace it")
     network = load_network(options.input, mask_channels=options.mask_channels)
     if options.to == "own":
-        save_network(options.output, network)
+        save_network(options.output, network, half=options.half)
     else:
         save_file(options.output, to_published(network))
     print(f"wrote {options.output} ({options.to} layout, {network.config.mask_channels} mask channels)")

@@ -65,6 +65,10 @@ def test_matching_in_blocks_is_the_same_matching(monkeypatch, blocks):
     for mask, found in zip((None, some, few), matching.match(keys, query, 6, (None, some, few)), strict=True):
         similarities = matching.similarity(keys, query)
         allowed = similarities if mask is None else similarities.masked_fill(~mask, -torch.inf)
-        expected = matching.top_k_affinity(allowed, 6 if mask is not few else 2)
-        assert torch.equal(found.indices, expected.indices)
-        torch.testing.assert_close(found.weights, expected.weights)
+        k = 2 if mask is few else 6                         # what a mask hides has no weight
+        expected = matching.top_k_affinity(allowed, k)
+        assert torch.equal(found.indices[:, :k], expected.indices)
+        torch.testing.assert_close(found.weights[:, :k], expected.weights)
+        assert not found.weights[:, k:].any()
+    (nothing,) = matching.match(keys, query, 6, (torch.zeros(90, dtype=torch.bool),))
+    assert not nothing.weights.any()

@@ -172,3 +172,22 @@ def _survivors(name, **options):
     for _ in stream(bank, 20):
         pass
     return sorted(zip(bank.entries.written.tolist(), bank.entries.cell.tolist(), strict=True))
+
+
+def test_anchored_keeps_each_objects_annotated_cells():
+    generator = torch.Generator().manual_seed(0)
+    bank, objects = build_memory("anchored", 2, 4), 1
+    owner = torch.zeros(3, 4, dtype=torch.int64)
+    owner[0, :2] = 1
+    for now in range(0, 40, 2):
+        objects += now == 6                       # the second object is annotated in frame 6
+        owner[2, 1:] = 2 if objects == 2 else 0
+        key = torch.randn(KEY, 3, 4, generator=generator)
+        if now:
+            bank.read(key, now)
+        admission = bank.admit(key, True, now in (0, 6))
+        bank.write(key, torch.randn(objects, VALUE, 3, 4, generator=generator), now, admission, owner)
+    entries = bank.entries
+    anchors = {(w, c) for w, c in zip(entries.written.tolist(), entries.cell.tolist(), strict=True) if w in (0, 6)}
+    assert anchors >= {(0, 0), (0, 1), (6, 9), (6, 10), (6, 11)}
+    assert bank.frames_held == 2

@@ -58,6 +58,17 @@ def synchronise() -> None:
         torch.cuda.synchronize()
 
 
+def reset_peak() -> None:
+    """Start counting the GPU memory's peak anew."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_mib() -> float:
+    """Peak of GPU memory since `reset_peak`; 0 without a GPU."""
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
+
+
 def machine() -> dict[str, str | int]:
     """What the numbers were measured on."""
     return {

@@ -17,11 +17,17 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     network = STCN().to(device).eval()
-    for precision in ("fp32", "bf16"):
-        fast, dtype = prepare_for_inference(network, precision), PRECISIONS[precision]
+    variants = {precision: prepare_for_inference(network, precision) for precision in ("fp32", "bf16")}
+    if options.compare == "plain":
+        variants["plain fp32"] = network
+    if options.compiled:
+        variants["compiled bf16"] = prepare_for_inference(network, "bf16", compiled=True)
+    for precision, fast in variants.items():
+        dtype = PRECISIONS[precision.split()[-1]]
         left, right = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
         calls = {"matrix product": lambda left=left, right=right: left @ right, **_stages(fast, device, dtype)}
-        results = measure_in_turn("stages", {f"{name}, {precision}": call for name, call in calls.items()}, runs=5)
+        named = {f"{name}, {precision}": call for name, call in calls.items()}
+        results = measure_in_turn("stages", named, options.runs)
         rates = {
             name: _flops(calls[name.removesuffix(f", {precision}")]) / result.median / 1e9
             for name, result in results.items()

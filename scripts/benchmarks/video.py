@@ -15,7 +15,8 @@ import torch
 from dataset.davis import davis_sequences
 from inference import VideoSegmenter, build_memory
 from model import STCN, load_network
-from scripts.benchmarks.measure import Measurement, synchronise
+from model.fast import prepare_for_inference
+from scripts.benchmarks.measure import Measurement, peak_mib, reset_peak, synchronise
 
 PLAIN = "plain fp32, every-5"
 
@@ -26,48 +27,56 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
     (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
     for objects in (1, 3):
-        segmenters = _segmenters(network, bool(options.weights))
+        segmenters = _segmenters(network, options)
         seconds: dict[str, list[float]] = {name: [] for name in segmenters}
         agreement: dict[str, list[float]] = {name: [] for name in segmenters}
+        peaks = dict.fromkeys(segmenters, 0.0)
         for frame in sequence:
-            given = None if frame.annotation is None else _split(frame.annotation, objects)
+            given = None if frame.annotation is None else split(frame.annotation, objects)
             labels = {}
             for name, segmenter in segmenters.items():
                 synchronise()
+                reset_peak()
                 started = time.perf_counter()
                 labels[name] = segmenter.labels(segmenter.step(frame.image, given))
                 seconds[name].append(time.perf_counter() - started)
+                peaks[name] = max(peaks[name], peak_mib())
             for name, result in labels.items():
                 agreement[name].append(float((result == labels["fp32, lfu 2"]).mean()))
-        base = statistics.mean(seconds[PLAIN][1:])
+        base = statistics.mean(seconds[PLAIN if PLAIN in seconds else "fp32, every-5"][1:])
         for name, counted in seconds.items():
             yield Measurement(
                 "video", f"{objects} obj, {name}", statistics.median(counted[1:]), min(counted[1:]), max(counted[1:]),
                 len(counted) - 1, {
-                    "mean": statistics.mean(counted[1:]), "times plain (means)": base / statistics.mean(counted[1:]),
+                    "mean": statistics.mean(counted[1:]), "FPS": 1 / statistics.mean(counted[1:]),
+                    "times the first (means)": base / statistics.mean(counted[1:]),
                     "labels as fp32 lfu": statistics.mean(agreement[name]),
                     "frames held": segmenters[name].memory.frames_held,
+                    **({"GPU MiB at most, all banks": peaks[name]} if peaks[name] else {}),
                 },
             )
 
 
-def _segmenters(network: STCN, windows: bool) -> dict[str, VideoSegmenter]:
+def _segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSegmenter]:
     def lfu(**options: str) -> VideoSegmenter:
         return VideoSegmenter(network, build_memory("lfu", 2), **options)
 
-    segmenters = {
-        PLAIN: VideoSegmenter(network, build_memory("every_k"), plain=True),
+    plain = {PLAIN: VideoSegmenter(network, build_memory("every_k"), plain=True)} if options.compare == "plain" else {}
+    segmenters = plain | {
         "fp32, every-5": VideoSegmenter(network, build_memory("every_k")),
         "fp32, first-and-latest": VideoSegmenter(network, build_memory("first_and_latest")),
         "fp32, lfu 2": lfu(), "bf16, lfu 2": lfu(precision="bf16"),
     }
-    if windows:
+    if options.compiled:
+        compiled = prepare_for_inference(network, "bf16", compiled=True)
+        segmenters["bf16 compiled, lfu 2"] = VideoSegmenter(compiled, build_memory("lfu", 2), precision="bf16")
+    if options.weights:
         segmenters["fp32, lfu 2, window"] = lfu(decode="window")
         segmenters["bf16, lfu 2, window"] = lfu(precision="bf16", decode="window")
     return segmenters
 
 
-def _split(annotation: np.ndarray, objects: int) -> np.ndarray:
+def split(annotation: np.ndarray, objects: int) -> np.ndarray:
     """One object as `objects` vertical parts of about equal area."""
     if objects == 1:
         return annotation

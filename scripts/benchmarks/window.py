@@ -1,0 +1,91 @@
+"""Decoding in windows against whole frames, on every sequence of DAVIS val with one object and with three.
+
+Needs --weights: where an object can be is a matter of trained masks. Labels are compared with that network. The time is
+that of the network with --weights and, where that is another, of the thesis's network with random weights, handed
+the same windows.
+"""
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Iterator
+
+import torch
+
+from dataset.davis import davis_sequences
+from inference import VideoSegmenter, build_memory
+from inference.commands import ConfigError
+from model import STCN, NetworkConfig, load_network
+from model.fast import prepare_for_inference
+from model.window import Window
+from scripts.benchmarks.measure import Measurement, synchronise
+from scripts.benchmarks.video import split
+
+FRAMES = 24          # of each sequence
+
+
+class _Watched(VideoSegmenter):
+    """Remembers the windows of each frame, or uses those it is given."""
+
+    given: list[Window | None] | None = None
+    found: list[Window | None] | None = None
+
+    def _windows(self, evidence: torch.Tensor) -> list[Window | None]:
+        self.found = super()._windows(evidence)         # its time counts, also where others are used
+        return self.found if self.given is None else self.given
+
+
+def run(options: argparse.Namespace) -> Iterator[Measurement]:
+    if options.weights is None:
+        raise ConfigError("window: expected --weights of a trained network")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trained = load_network(options.weights, device)
+    networks = {"given": prepare_for_inference(trained, options.precision)}
+    if trained.config != NetworkConfig(mask_channels=trained.config.mask_channels):
+        networks["thesis's"] = prepare_for_inference(STCN().to(device).eval(), options.precision)
+    sequences = davis_sequences(options.data / "DAVIS", 2016, "val")
+    for objects in (1, 3):
+        times: dict[str, list[float]] = {name: [] for name in networks}
+        for sequence in sequences:
+            seconds, equal, share = _measure(sequence, objects, networks, options.precision)
+            for name, (full, windowed) in seconds.items():
+                gain = statistics.median(full) / statistics.median(windowed)
+                times[name].append(gain)
+                yield Measurement(
+                    "window", f"{objects} obj, {sequence.name}, {name} network", statistics.median(windowed),
+                    min(windowed), max(windowed), len(windowed),
+                    {"times whole frames": gain, "labels equal": equal, "share of the frame": share},
+                )
+        for name, gains in times.items():
+            yield Measurement(
+                "window", f"{objects} obj, median gain, {name} network", statistics.median(gains),
+                min(gains), max(gains), len(gains),
+            )
+
+
+def _measure(sequence, objects: int, networks: dict, precision: str) -> tuple[dict, float, float]:
+    """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
+    def segmenter(name: str, decode: str) -> _Watched:
+        return _Watched(networks[name], build_memory("lfu", 2), precision=precision, decode=decode)
+
+    pairs = {name: (segmenter(name, "full"), segmenter(name, "window")) for name in networks}
+    seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in networks}
+    equal, share = [], []
+    for index, frame in enumerate(sequence):
+        if index == FRAMES:
+            break
+        annotation = None if frame.annotation is None else split(frame.annotation, objects)
+        labels = []
+        for name, pair in pairs.items():
+            pair[1].given = None if name == "given" else pairs["given"][1].found
+            for one, spent in zip(pair, seconds[name], strict=True):
+                synchronise()
+                started = time.perf_counter()
+                labels.append(one.labels(one.step(frame.image, annotation)))
+                if index:
+                    spent.append(time.perf_counter() - started)
+        equal.append(float((labels[0] == labels[1]).mean()))
+        cells = math.prod((side + 15) // 16 for side in frame.image.shape[:2])
+        share += [0 if window is None else window.area / cells for window in pairs["given"][1].found or []]
+    return seconds, statistics.mean(equal), statistics.mean(share)
