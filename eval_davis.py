@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     ranks = Ranks()
     folder = run_folder(
-        options, "eval_davis", "davis_root", "year", "split", "resolution", processes=ranks.count
+        options, "eval_davis", "davis_root", "year", "split", "resolution", processes=ranks.count,
+        telemetry=options.telemetry,
     )
     run = run_sequences(sequences, segmenter_maker(options), folder, ranks, options.overwrite)
     if not ranks.first:

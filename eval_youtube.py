@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     ranks = Ranks()
     folder = run_folder(
         options, "eval_youtube", "youtube_root", "all_frames_root", "short_side", "write_all_frames",
-        masks=MASKS, processes=ranks.count,
+        masks=MASKS, processes=ranks.count, telemetry=options.telemetry,
     )
     run = run_sequences(
         videos, segmenter_maker(options, options.short_side), folder, ranks, options.overwrite,

@@ -19,6 +19,7 @@ from inference.runner import RunError, RunFolder
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewSegmenter, views_of
 from model import CheckpointError, ConfigError, LossError, load_network
+from model.checkpoint import weights_file
 from model.config import read_yaml
 from model.fast import PRECISIONS, prepare_for_inference
 
@@ -62,34 +63,46 @@ def device_of(name: str) -> torch.device:
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """What every evaluation has: weights, output, memory bank, views."""
     add = parser.add_argument
-    add("--weights", type=Path, required=True, help="network: own or published STCN layout")
+    add("--weights", type=Path, required=True, help="network: own or published STCN layout; compact: the "
+        "repository's own")
     add("--output", type=Path, required=True, help="run folder")
     add("--sequences", nargs="+", metavar="NAME", help="only these")
-    add("--config", type=Path, help="YAML with values for these flags; flags given here win")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
-    add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
-    add("--decode", choices=("full", "window"), default="full", help="window: decode only where an object can be, "
-        "faster and nearly the same masks (default: full)")
+    add_network_flags(parser)
     add("--flip", action="store_true", help="average with the mirrored video (twice the time and memory)")
     add("--scales", type=float, nargs="+", default=[1.0], metavar="X", help="average over these scales (default: 1)")
     add("--overlays", action="store_true", help="also write OUTPUT/overlays/<sequence>/<frame>.jpg")
+    add("--telemetry", action="store_true", help="also record what the memory bank holds at every frame, in "
+        "OUTPUT/telemetry; scripts/explain.py draws it")
     add("--overwrite", action="store_true", help="start anew where OUTPUT holds a run with other settings")
     add("--no-score", action="store_true", help="do not score the masks")
     add_memory_flags(parser)
 
 
+def add_network_flags(parser: argparse.ArgumentParser) -> None:
+    """How the network runs, and the YAML that may say so."""
+    add = parser.add_argument
+    add("--config", type=Path, help="YAML with values for these flags; flags given here win")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
+    add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
+    add("--decode", choices=("full", "window"), default="full", help="window: decode only where an object can be, "
+        "faster and nearly the same masks (default: full)")
+    add("--compile", action="store_true", help="compile the network: a minute or more at the first frame of every size "
+        "and number of objects, then faster (CUDA graphs on a GPU)")
+
+
 def add_memory_flags(parser: argparse.ArgumentParser) -> None:
     """The memory bank's options."""
     add = parser.add_argument_group("memory bank").add_argument
-    add("--memory", choices=list(POLICIES), default="lfu", help="which bank (default: lfu)")
-    add("--memory-frames", type=int, metavar="N", help="capacity in frames, a hard bound (default: 2 for lfu, "
-        "unbounded for the others)")
+    add("--memory", choices=sorted(POLICIES), default="lfu", help="which bank (default: lfu)")
+    add("--memory-frames", type=int, metavar="N", help="capacity in frames, a hard bound (default: 2; every_k and "
+        "first_and_latest: unbounded)")
     add("--memory-every", type=int, default=5, metavar="K", help="store every K-th frame (default: 5)")
     add("--top-k", type=int, default=20, metavar="K", help="entries a query cell reads (default: 20)")
-    add("--index", choices=INDICES, default="topk", help="what lfu counts: membership in the top-k, or softmax weight "
-        "(default: topk)")
+    add("--index", choices=INDICES, default="topk", help="what lfu counts: membership in the top-k, softmax weight, or "
+        "log(1 + membership) per frame (default: topk)")
     add("--include-last", action="store_true", help="hold the previous frame too, until the next")
     add("--protect-first", action="store_true", help="never evict the first frame")
+    add("--seed", type=int, default=0, metavar="S", help="for policies that draw (default: 0)")
 
 
 def memory_from(options: argparse.Namespace) -> MemoryBank:
@@ -98,7 +111,7 @@ def memory_from(options: argparse.Namespace) -> MemoryBank:
         raise MemoryConfigError(f"--memory-every {options.memory_every}: expected at least 1")
     return build_memory(
         options.memory, frames=options.memory_frames, top_k=options.top_k, index=options.index,
-        include_last=options.include_last, protect_first=options.protect_first,
+        include_last=options.include_last, protect_first=options.protect_first, seed=options.seed,
     )
 
 
@@ -109,7 +122,10 @@ def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callabl
         raise ConfigError(f"--scales {options.scales}: expected numbers from 0.1 to 10")
     if short_side and short_side < 16:
         raise ConfigError(f"--short-side {short_side}: expected 0, or at least 16 pixels")
-    network = prepare_for_inference(load_network(options.weights, device_of(options.device)), options.precision)
+    if options.compile and options.decode == "window":
+        raise ConfigError("--compile: windows differ at every frame and cannot be compiled; leave out --decode window")
+    network = load_network(options.weights, device_of(options.device))
+    network = prepare_for_inference(network, options.precision, options.compile)
     views = views_of(short_side, tuple(options.scales), options.flip)
 
     def make() -> VideoSegmenter:
@@ -121,17 +137,18 @@ def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callabl
 
 
 def run_folder(
-    options: argparse.Namespace, command_name: str, *more: str, masks: str = "", processes: int = 1
+    options: argparse.Namespace, command_name: str, *more: str, masks: str = "", processes: int = 1,
+    telemetry: bool = False,
 ) -> RunFolder:
     """The run folder that the flags describe; `more`: further flags that the masks depend on."""
     try:
-        with open(options.weights, "rb") as file:
+        with open(weights_file(options.weights), "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise CheckpointError(f"{options.weights}: expected weights, found no such file; check --weights") from None
     names = (
         "precision", "decode", "flip", "scales", "memory", "memory_frames", "memory_every", "top_k", "index",
-        "include_last", "protect_first", *more,
+        "include_last", "protect_first", "seed", "compile", *more,
     )
     values = {key: getattr(options, key) for key in names}
     values["memory_frames"] = memory_from(options).frames       # a default is the same as its value written out
@@ -140,7 +157,7 @@ def run_folder(
         **{key: str(value) if isinstance(value, Path) else value for key, value in values.items()},
     }
     about = {"weights": str(options.weights), "device": str(device_of(options.device)), "processes": processes}
-    return RunFolder(options.output, settings, about, masks, options.overlays)
+    return RunFolder(options.output, settings, about, masks, options.overlays, telemetry)
 
 
 def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
@@ -152,6 +169,8 @@ def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | No
     flags: list[str] = []
     for key, value in (read_yaml(path) if path else {}).items():
         flag = f"--{key}".replace("_", "-")
+        if value is False and f"--no-{flag[2:]}" in parser._option_string_actions:
+            flag, value = f"--no-{flag[2:]}", True
         if flag not in parser._option_string_actions:
             raise ConfigError(f"{path}: unknown key '{key}'; keys are flags without their dashes")
         if value is not False and value is not None:

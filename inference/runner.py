@@ -8,11 +8,11 @@ import json
 import math
 import platform
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ from tqdm import tqdm
 from dataset.files import write_text
 from dataset.folder import FolderSequence
 from inference.ranks import Ranks
+from inference.telemetry import Recorder, remove, telemetry_paths
 from inference.views import ViewSegmenter
 from inference.writer import SequenceWriter
 
@@ -56,6 +57,7 @@ class RunFolder:
     about: dict                   # what else a reader may want to know: paths, device
     masks: str = ""               # folder of masks below `output`
     overlays: bool = False
+    telemetry: bool = False       # record what the bank holds; the masks do not depend on it
 
     @property
     def file(self) -> Path:
@@ -70,12 +72,22 @@ class RunFolder:
     def writer(self, sequence: str) -> SequenceWriter:
         return SequenceWriter(self.results(sequence), self.output / "overlays" / sequence if self.overlays else None)
 
-    def folders(self, sequence: str) -> list[Path]:
-        """What a finished sequence leaves."""
-        return [self.results(sequence), *([self.output / "overlays" / sequence] if self.overlays else [])]
+    def recorder(self, sequence: FolderSequence, segmenter: ViewSegmenter) -> Recorder | None:
+        """Of the first view's bank; None where no telemetry is asked for."""
+        if not self.telemetry:
+            return None
+        size = segmenter.views[0].size(*sequence.size)
+        return Recorder(segmenter.segmenters[0].memory, self.output / "telemetry", sequence.name, size)
+
+    def left_by(self, sequence: str) -> list[Path]:
+        """Folders and files that a finished sequence leaves."""
+        overlays = [self.output / "overlays" / sequence] if self.overlays else []
+        telemetry = telemetry_paths(self.output / "telemetry", sequence) if self.telemetry else []
+        return [self.results(sequence), *overlays, *telemetry]
 
     def finished(self, sequence: str) -> bool:
-        return self.record(sequence).is_file() and all(path.is_dir() for path in self.folders(sequence))
+        """Whether all that is asked for is there: masks without their telemetry are made again, the same."""
+        return self.record(sequence).is_file() and all(path.exists() for path in self.left_by(sequence))
 
 
 def run_sequences(
@@ -103,7 +115,8 @@ def run_sequences(
             if sequence in done:
                 continue
             segmenter.reset()
-            report = run_sequence(sequence, segmenter, folder.writer(sequence.name), bar, wanted(sequence))
+            recorder = folder.recorder(sequence, segmenter)
+            report = run_sequence(sequence, segmenter, folder.writer(sequence.name), bar, wanted(sequence), recorder)
             folder.record(sequence.name).parent.mkdir(exist_ok=True)
             write_text(folder.record(sequence.name), json.dumps(asdict(report)) + "\n")
     ranks.wait()
@@ -112,12 +125,12 @@ def run_sequences(
 
 def run_sequence(
     sequence: FolderSequence, segmenter: ViewSegmenter, writer: SequenceWriter, bar: tqdm,
-    wanted: frozenset[str] | None = None,
+    wanted: frozenset[str] | None = None, recorder: Recorder | None = None,
 ) -> SequenceReport:
     """Segment one sequence with a fresh segmenter; write the masks of the `wanted` frames (None: all)."""
     started = time.perf_counter()
     seconds, held, peak_bytes = 0.0, [], 0
-    with writer:
+    with writer, recorder or nullcontext():
         for frame in read_ahead(sequence):
             begin = time.perf_counter()
             labels = segmenter.labels(segmenter.step(frame.image, frame.annotation))
@@ -126,6 +139,8 @@ def run_sequence(
                 writer.write(frame, labels)
             held.append(segmenter.frames_held)
             peak_bytes = max(peak_bytes, segmenter.bytes_held)
+            if recorder is not None:
+                recorder.record(frame.name)
             bar.set_postfix_str(f"{sequence.name}, {len(held) / seconds:.1f} FPS", refresh=False)
             bar.update()
     return SequenceReport(
@@ -200,15 +215,15 @@ def _open_run(folder: RunFolder, names: list[str], overwrite: bool) -> None:
             )
         return
     for record in (folder.output / ".records").glob("*.json"):      # what the earlier run wrote, and nothing else
-        shutil.rmtree(folder.results(record.stem), ignore_errors=True)
-        shutil.rmtree(folder.output / "overlays" / record.stem, ignore_errors=True)
+        for path in replace(folder, overlays=True, telemetry=True).left_by(record.stem):
+            remove(path)
         record.unlink()
-    for path in (path for name in names for path in folder.folders(name)):
+    for path in (path for name in names for path in folder.left_by(name)):
         if path.exists():
-            raise RunError(f"{path}: expected no such folder before the run, found one that no run recorded; choose "
-                           "another --output, or remove it")
+            raise RunError(f"{path}: expected no such folder or file before the run, found one that no run recorded; "
+                           "choose another --output, or remove it")
     folder.output.mkdir(parents=True, exist_ok=True)
-    write_run(folder, {"settings": settings, "about": folder.about, "versions": _versions()})
+    write_run(folder, {"settings": settings, "about": folder.about, "versions": versions()})
 
 
 def _close_run(folder: RunFolder, sequences: Sequence[FolderSequence], write: bool) -> dict:
@@ -246,7 +261,8 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What the numbers of a run depend on."""
     packages = ("torch", "torchvision", "numpy", "pillow")
     return {
         "python": platform.python_version(), **{name: metadata.version(name) for name in packages},

@@ -94,7 +94,7 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     def encode(self, frame: np.ndarray) -> "Encoded":
-        """What `step` computes of a frame [H, W, 3] whatever the memory holds: segmenters of one network may share it."""
+        """What `step` computes of a frame [H, W, 3] whatever the memory holds: alike in segmenters of one network."""
         if self.device.type == "cuda":
             torch.compiler.cudagraph_mark_step_begin()      # graphs may reuse what the frame before left
         image = self._prepare(frame)

@@ -1,11 +1,13 @@
-"""Writing one sequence's masks in a background thread; its folder appears when it is complete."""
+"""Writing in a background thread; one sequence's masks, whose folder appears when it is complete."""
 
 import os
 import queue
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -15,8 +17,54 @@ from dataset.masks import overlay, write_image, write_labels
 _WAITING = 16      # frames that may wait to be written before `write` blocks
 
 
-class SequenceWriter:
-    """Context manager around the frames of one sequence.
+class BackgroundWriter:
+    """Context manager around a thread that writes what is handed over, in order.
+
+    Subclasses say how one item is written (`_write`) and what is done at the end (`_finish`), both in the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._queue: queue.Queue[tuple | None] = queue.Queue(_WAITING)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def write(self, *item: object) -> None:
+        """Hand over the arguments of one `_write`; raises what an earlier write raised."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put(item)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self._error is None:         # otherwise drain, so that `write` never blocks on a dead thread
+                self._attempt(self._write, *item)
+        self._attempt(self._finish)
+
+    def _attempt(self, function: Callable[..., None], *arguments: object) -> None:
+        try:
+            function(*arguments)
+        except BaseException as error:
+            self._error = self._error or error
+
+    def _write(self, *item: object) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> None:
+        """After the last item, also where writing failed."""
+
+
+class SequenceWriter(BackgroundWriter):
+    """Writes the frames of one sequence: `write(frame, labels)` with the label map [H, W] of a frame.
 
     Masks go to a hidden folder beside `folder`, which is renamed to `folder` on leaving without an error and
     removed otherwise: a folder of that name is always complete.
@@ -26,46 +74,26 @@ class SequenceWriter:
     """
 
     def __init__(self, folder: Path, overlays: Path | None = None) -> None:
+        super().__init__(folder.name)
         self._targets = [folder, *([overlays] if overlays else [])]
         self._partials = [target.with_name(f".{target.name}.partial") for target in self._targets]
-        self._queue: queue.Queue[tuple[Frame, np.ndarray] | None] = queue.Queue(_WAITING)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=f"writer of {folder.name}", daemon=True)
 
-    def __enter__(self) -> "SequenceWriter":
+    def __enter__(self) -> Self:
         for partial in self._partials:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-        self._thread.start()
-        return self
-
-    def write(self, frame: Frame, labels: np.ndarray) -> None:
-        """Hand over the label map [H, W] of a frame; raises what an earlier write raised."""
-        if self._error is not None:
-            raise self._error
-        self._queue.put((frame, labels))
+        return super().__enter__()
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._queue.put(None)
-        self._thread.join()
-        if kind is None and self._error is None:
-            for partial, target in zip(self._partials, self._targets, strict=True):
-                shutil.rmtree(target, ignore_errors=True)
-                os.replace(partial, target)
-            return
-        for partial in self._partials:
-            shutil.rmtree(partial, ignore_errors=True)
-        if kind is None:
-            raise self._error
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            if self._error is not None:
-                continue                    # drain, so that `write` never blocks on a dead thread
-            try:
-                self._write(*item)
-            except BaseException as error:
-                self._error = error
+        try:
+            super().__exit__(kind, error, trace)
+            if kind is None:
+                for partial, target in zip(self._partials, self._targets, strict=True):
+                    shutil.rmtree(target, ignore_errors=True)
+                    os.replace(partial, target)
+        finally:
+            for partial in self._partials:
+                shutil.rmtree(partial, ignore_errors=True)
 
     def _write(self, frame: Frame, labels: np.ndarray) -> None:
         write_labels(self._partials[0] / f"{frame.name}.png", labels)

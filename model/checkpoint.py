@@ -14,7 +14,6 @@ from torch import Tensor
 from model.config import from_mapping, to_mapping
 from model.network import STCN, NetworkConfig
 
-
 OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights"      # what the repository brings, by name: "compact"
 
 

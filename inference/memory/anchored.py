@@ -13,8 +13,8 @@ _DECAY = 0.9          # of the usage index, a frame read
 class Anchored(Policy, name="anchored"):
     """Each object's annotated cells stay; the other entries compete by recent attention.
 
-    Rule: the cells that show an object, or lie next to it, in the frame that first gave its mask cannot be evicted: they
-    are the only entries whose values were never predicted. All others are ranked by the softmax weight they received,
+    Rule: the cells that show an object, or lie next to it, in the frame that first gave its mask cannot be evicted: no
+    others that show it have values which were never predicted. The rest is ranked by the softmax weight it received,
     decayed by 0.9 a frame, so that an entry is judged by its present use and not by its past (lfu's index over age
     halves an entry's score only when its age has doubled). Needs: `owner`, which cells show an object at each write.
     """

@@ -1,0 +1,132 @@
+"""The masks that a user gives for a video of his own, checked before anything is computed, and when they are given."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from dataset.errors import DatasetError
+from dataset.folder import Frame
+from dataset.masks import VOID, labels_at_size, labels_in, read_labels
+from dataset.videofile import VideoSource
+
+_MANY = 50      # objects: time and memory grow with their number
+_HIGH = 64      # greys above this that occur on edges alone were drawn by smoothing, not numbered
+_SHOWN = 5      # masks that `describe` names
+
+
+class GivenMasks:
+    """Masks by the index of the frame they are given at; read when they are needed, so that none is held.
+
+    One mask belongs to the first frame. Several are named like their frames: by a frame's file name without suffix
+    if all of them are, otherwise by its number, counted from 0 (00042.png).
+
+    Raises DatasetError for masks that are no label maps of the video's size, for names that say no frame, for frames
+    that a folder does not have, and for an empty first mask.
+    """
+
+    def __init__(self, paths: Sequence[Path | str], video: VideoSource) -> None:
+        self.video = video
+        self.paths = dict(sorted(_by_frame([Path(path).expanduser() for path in paths], video).items()))
+        for index, path in self.paths.items():
+            if self.at(index) is None:
+                if index == min(self.paths):
+                    raise DatasetError(f"{path}: expected an object in the first mask, found only 0 (background); "
+                                       "paint the pixels of each object with its number, 1 to 254")
+                warnings.warn(f"{path}: expected an object, found only 0; it is passed over", stacklevel=2)
+            if video.announced and index >= video.announced:       # exact for folders: an error before this
+                warnings.warn(f"{path}: {video.name} announces {video.announced} frames, 00000 to "
+                              f"{video.announced - 1:05d}; there may be none for this mask", stacklevel=2)
+
+    def at(self, index: int) -> np.ndarray | None:
+        """The label map [H, W] uint8 given at a frame, 0 background, 1..254 objects; None: none is."""
+        path = self.paths.get(index)
+        if path is None:
+            return None
+        labels = labels_at_size(read_label_map(path), self.video.size, path, Path(self.video.name))
+        if labels_in(labels)[-1] == VOID:
+            labels = _without_void(labels, path, alone=len(self.paths) == 1)
+        return labels if labels.any() else None
+
+    def annotate(self, frames: Iterable[Frame], limit: int | None = None) -> Iterator[Frame]:
+        """The first `limit` frames with their masks. Raises DatasetError at the end for masks of later frames."""
+        index = -1
+        for index, frame in enumerate(frames):
+            yield replace(frame, annotation=self.at(index))
+            if index + 1 == limit:
+                return
+        if late := [path for number, path in self.paths.items() if number > index]:
+            raise DatasetError(f"{late[0]}: expected the number of a frame of {self.video.name}, found that it ends "
+                               f"after frame {index:05d}; rename or leave out the mask")
+
+    def describe(self) -> str:
+        """What is given when, for people."""
+        names = self.video.frame_names or {index: f"{index:05d}" for index in self.paths}
+        parts = [f"objects {', '.join(map(str, labels_in(labels)[1:]))} at frame {names[index]} ({path.name})"
+                 for index, path in list(self.paths.items())[:_SHOWN] if (labels := self.at(index)) is not None]
+        more = len(self.paths) - _SHOWN
+        return "given: " + "; ".join(parts) + (f"; and {more} more masks" if more > 0 else "")
+
+
+def read_label_map(path: Path) -> np.ndarray:
+    """As `read_labels`; raises DatasetError also for images that look like masks but hold greys, not object numbers."""
+    try:
+        with Image.open(path) as image:
+            lossy = image.format in ("JPEG", "MPO")
+    except (OSError, UnidentifiedImageError):
+        lossy = False                           # read_labels says what is wrong
+    if lossy:
+        raise DatasetError(f"{path}: expected a PNG whose pixel values are object numbers, found a JPEG, which blurs "
+                           "them; export the mask as a PNG")
+    labels = read_labels(path)
+    found = labels_in(labels)
+    kernel = np.ones((3, 3), np.uint8)
+    solid = np.bincount(labels[cv2.erode(labels, kernel) == cv2.dilate(labels, kernel)], minlength=VOID + 1)
+    edges = [value for value in found if not solid[value]]         # nowhere 3 x 3 pixels
+    if len(edges) >= max(2, len(found) / 2) and any(_HIGH < value < VOID for value in edges):
+        raise DatasetError(f"{path}: expected a value per object, found {len(found)} greys, most of them only along "
+                           "edges (an anti-aliased mask); export it without smoothing: every grey would be an object")
+    if len(found) > _MANY:
+        warnings.warn(f"{path}: {len(found) - 1} objects; time and memory grow with their number", stacklevel=2)
+    return labels
+
+
+def _by_frame(paths: list[Path], video: VideoSource) -> dict[int, Path]:
+    names = {name: index for index, name in enumerate(video.frame_names or [])}
+    if len(paths) == 1:
+        stem = paths[0].stem
+        meant = names.get(stem, int(stem) if stem.isdecimal() and not names else 0)
+        if meant:
+            warnings.warn(f"{paths[0]}: given at the first frame, as one mask alone is; its name says frame {stem}",
+                          stacklevel=2)
+        return {0: paths[0]}
+    by_stem = all(path.stem in names for path in paths)
+    chosen: dict[int, Path] = {}
+    for path in paths:
+        if not by_stem and not path.stem.isdecimal():
+            raise DatasetError(f"{path}: expected masks named by their frames' numbers (00042.png)"
+                               f"{' or like their frames' if names else ''}, since there are several; rename it")
+        index = names[path.stem] if by_stem else int(path.stem)
+        if names and index >= len(names):
+            raise DatasetError(f"{path}: expected the name or number of a frame of {video.name}, found no such frame "
+                               f"among its {len(names)}; rename or leave out the mask")
+        if (other := chosen.setdefault(index, path)) is not path:
+            raise DatasetError(f"{path}: expected one mask per frame, found {other} for the same; leave out one")
+    return chosen
+
+
+def _without_void(labels: np.ndarray, path: Path, alone: bool) -> np.ndarray:
+    """Void becomes background; where there is nothing else, the mask is one of 0 and 255: object 1 if it is alone."""
+    if labels_in(labels) in ([0, VOID], [VOID]):
+        if not alone:
+            raise DatasetError(f"{path}: expected object numbers 1, 2, ..., found only 0 and 255; with several masks "
+                               "the numbers say which object is which: replace 255 by the object's")
+        warnings.warn(f"{path}: a mask of 0 and 255 is read as one object, number 1", stacklevel=2)
+        return (labels == VOID).astype(np.uint8)
+    warnings.warn(f"{path}: label 255 is void, its {int((labels == VOID).sum())} pixels count as background; objects "
+                  "are numbered 1 to 254", stacklevel=2)
+    return np.where(labels == VOID, 0, labels).astype(np.uint8)

@@ -1,0 +1,195 @@
+"""A user's own video as a stream of frames: a video file, a folder of images, a camera or a network stream.
+
+`open_video` recognises which. One frame is held at a time, and how many there are may be unknown.
+"""
+
+import os
+import re
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from dataset.errors import DatasetError
+from dataset.folder import Frame, list_images
+from dataset.masks import in_pixels, read_image
+
+_PATIENCE = (15_000, 10_000)     # milliseconds until a network stream that does not open, or stalls, has ended
+_TEXT = int.from_bytes(b"ansi", "little")      # FFmpeg's codec for text files, which it draws as a terminal would
+
+
+class VideoSource(Protocol):
+    """Iterating yields `Frame`s without annotations, all of one size, once."""
+
+    name: str                          # for messages and records
+    size: tuple[int, int]              # (height, width)
+    announced: int | None              # frames to expect: exact for folders, the file's word for videos
+    fps: float | None                  # frames per second, where that is known
+    live: bool                         # frames come when they come; those that come too fast are dropped
+    frame_names: list[str] | None      # where they are known before reading
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+def open_video(source: Path | str, aside: Iterable[Path | str] = ()) -> VideoSource:
+    """A path, a camera's number or a stream's URL -> the frames of it.
+
+    Args:
+        aside: files that are no frames even if they lie in the folder of images: the masks.
+    Raises DatasetError for whatever is not there or is no video.
+    """
+    text, path = str(source), Path(source).expanduser()
+    if path.is_dir():
+        return ImageFolder(path, aside)
+    if path.exists():
+        device = path.is_char_device()
+        capture = _open(str(path.absolute()), cv2.CAP_ANY if device else cv2.CAP_FFMPEG)
+        return CapturedVideo(capture, str(path), device)
+    if text.isdecimal():
+        return CapturedVideo(_open(int(text), cv2.CAP_ANY), f"camera {text}", live=True)
+    if "://" in text:
+        timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE[0], cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE[1])
+        return CapturedVideo(_open(text, cv2.CAP_FFMPEG, timeouts), re.sub("//[^/@]*@", "//", text), live=None)
+    raise DatasetError(f"{text}: expected a video file, a folder of images, a camera's number or a stream's URL, found "
+                       "nothing there; check --input")
+
+
+class ImageFolder:
+    """The images of a folder, numbers in their names sorted as numbers; a frame has its file's name."""
+
+    fps, live = None, False
+
+    def __init__(self, folder: Path, aside: Iterable[Path | str] = ()) -> None:
+        masks = {Path(path).resolve() for path in aside}
+        self.paths = sorted((p for p in list_images(folder) if p.resolve() not in masks), key=_natural)
+        if not self.paths:
+            raise DatasetError(f"{folder}: expected a folder of images, found none in it; check --input")
+        by_name: dict[str, Path] = {}
+        for path in self.paths:
+            if (other := by_name.setdefault(path.stem, path)) != path:
+                raise DatasetError(f"{path}: expected one file per frame name, found {other.name} beside it; "
+                                   "remove one of them")
+        self.name, self.announced, self.frame_names = str(folder), len(self.paths), list(by_name)
+        self.size = read_image(self.paths[0]).shape[:2]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Raises DatasetError for a file that cannot be read, and for a frame of another size."""
+        for path in self.paths:
+            image = read_image(path)
+            _check_size(image, self.size, str(path), self.paths[0].name)
+            yield Frame(path.stem, image, None)
+
+
+class CapturedVideo:
+    """What OpenCV decodes, upright where the file says how it was held; frames are called 00000, 00001, ...
+
+    Args:
+        capture: opened. name: for messages. live: None: live is what announces no number of frames.
+    Raises DatasetError where no frame can be decoded.
+    """
+
+    frame_names = None
+
+    def __init__(self, capture: cv2.VideoCapture, name: str, live: bool | None = False) -> None:
+        self.name, self._capture = name, capture
+        announced, fps = (capture.get(key) for key in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+        self.announced = int(announced) if 0 < announced < 1e9 else None
+        self.fps = fps if 1 <= fps <= 240 else None
+        self.live = self.announced is None if live is None else live
+        text = capture.get(cv2.CAP_PROP_FOURCC) == _TEXT
+        self._first = self._read() if capture.isOpened() and not text else None
+        if self._first is None:
+            raise DatasetError(f"{name}: expected a camera, found none that delivers a picture; check its number, and "
+                               "that no other program uses it" if live else
+                               f"{name}: expected a video, found nothing that decodes as one; play it to see whether "
+                               "it is whole, or convert it (ffmpeg -i FILE video.mp4)")
+        self.size = self._first.shape[:2]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Warns where fewer frames can be read than the file announces. Raises DatasetError for another size."""
+        count = 0
+        for image in self._newest() if self.live else self._every():
+            if count:
+                _check_size(image, self.size, f"{self.name}: frame {count:05d}", "the first")
+            yield Frame(f"{count:05d}", image, None)
+            count += 1
+        if self.live:
+            warnings.warn(f"{self.name}: no more pictures come; it ended after {count} frames", stacklevel=2)
+        elif self.announced and count < self.announced - 1:       # containers are often wrong by one
+            warnings.warn(f"{self.name}: read {count} of the {self.announced} frames that it announces; it is cut off "
+                          f"or damaged after frame {count - 1:05d}", stacklevel=2)
+
+    def _every(self) -> Iterator[np.ndarray]:
+        image, self._first = self._first, None
+        try:
+            while image is not None:
+                yield image
+                image = self._read()
+        finally:
+            self._capture.release()
+
+    def _newest(self) -> Iterator[np.ndarray]:
+        """The first picture, then always the newest: a thread reads all, so that none waits in the driver."""
+        latest: deque[np.ndarray | None] = deque(maxlen=1)
+        arrived, stop = threading.Condition(), threading.Event()
+
+        def offer(image: np.ndarray | None) -> None:
+            with arrived:
+                latest.append(image)
+                arrived.notify()
+
+        def read() -> None:
+            try:
+                while not stop.is_set() and (image := self._read()) is not None:
+                    offer(image)
+            finally:
+                offer(None)
+                self._capture.release()        # here alone: releasing while another thread reads crashes
+
+        thread = threading.Thread(target=read, name=f"reader of {self.name}", daemon=True)
+        thread.start()
+        image, self._first = self._first, None
+        try:
+            while image is not None:
+                yield image
+                with arrived:
+                    arrived.wait_for(lambda: latest)
+                    image = latest.pop()
+        finally:
+            stop.set()
+            thread.join(timeout=1)
+
+    def _read(self) -> np.ndarray | None:
+        """The next picture, [H, W, 3] uint8 RGB; None at the end."""
+        found, image = self._capture.read()
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if found else None
+
+
+def _open(source: str | int, backend: int, options: tuple[int, ...] = ()) -> cv2.VideoCapture:
+    """Open without the libraries' own messages: ours say what is wrong."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging = getattr(cv2.utils, "logging", cv2)            # its place in OpenCV 5, and in 4
+    level = logging.setLogLevel(0)
+    try:
+        capture = cv2.VideoCapture(source, backend, list(options))
+    finally:
+        logging.setLogLevel(level)
+    if backend == cv2.CAP_ANY:
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    return capture
+
+
+def _check_size(image: np.ndarray, size: tuple[int, int], where: str, first: str) -> None:
+    if image.shape[:2] != size:
+        raise DatasetError(f"{where}: expected a frame of {in_pixels(size)} like {first}, found "
+                           f"{in_pixels(image.shape)}; give all frames of a video one size")
+
+
+def _natural(path: Path) -> list[str | int]:
+    """frame2 before frame10: text and numbers by turns."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

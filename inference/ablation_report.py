@@ -1,0 +1,160 @@
+"""An ablation's numbers for readers: CSV, page, figures, run.json. All files appear whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from dataset.files import write_text
+from inference.ablation_cells import Cell, titles
+from inference.ablation_figures import speed_figure
+from inference.ablation_records import CellReport, SequenceRecord
+from inference.report import Table, bank_table, sequence_table
+from inference.report_pictures import capacity_figure
+from inference.report_runs import Run
+from inference.runner import RunFolder, write_run
+from inference.scoring import global_statistics
+
+OPTIONS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
+SCORES = ("J-Mean", "F-Mean", "J&F-Mean", "J-Recall", "J-Decay", "F-Recall", "F-Decay")
+DIGITS = {"frames": 0, "fps": 3, "frames_held_mean": 4, "frames_held_peak": 4, "bytes_held_peak": 0}
+FIGURES = {"score_over_capacity": "J&F over the capacity", "speed_over_score": "Speed and score"}
+
+
+def runs_of(cells: list[Cell], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
+    """Each cell as a run of its own, which is what tables and figures are made of."""
+    settings, named = folder.settings, titles(cells)
+    runs = []
+    for cell in cells:
+        reports = {name: record.cells[cell.name] for name, record in records.items()}
+        scores = [report.sequence_scores(name) for name, report in reports.items()]
+        family, title = named[cell]
+        runs.append(Run(
+            folder=folder.output / cell.name, name=cell.name, title=title, family=family, capacity=cell.memory_frames,
+            data=f"DAVIS {settings['year']} {settings['split']}", year=settings["year"], settings=asdict(cell),
+            totals=_totals(list(reports.values())), sequences=list(reports), scores=global_statistics(scores),
+            per_sequence={scored.sequence: global_statistics([scored]) for scored in scores}, objects={},
+        ))
+    return runs
+
+
+def cost(records: dict[str, SequenceRecord]) -> dict:
+    """What all passes over the sequences took: seconds of encoding, of the cells' own work, of everything."""
+    passes = [done for record in records.values() for done in record.passes]
+    encoding, own, wall = (
+        sum(getattr(done, key) for done in passes) for key in ("encode_seconds", "step_seconds", "wall_seconds")
+    )
+    cells = len({name for done in passes for name in done.cells})
+    return {
+        "cells": cells, "encode_seconds_total": encoding, "step_seconds_total": own, "wall_seconds": wall,
+        "ratio": wall / own,
+    }
+
+
+def describe(seconds: dict) -> str:
+    """One line for people."""
+    return (
+        "wall {wall_seconds:.1f} s, of which encoding {encode_seconds_total:.1f} s, decoding and value encoding of "
+        "{cells} cells {step_seconds_total:.1f} s (ratio {ratio:.2f})"
+    ).format(**seconds)
+
+
+def write_ablation(folder: RunFolder, runs: list[Run], records: dict[str, SequenceRecord]) -> None:
+    """Write ablation.csv, ablation.md, the figures, and the outcome into run.json."""
+    reports = {run.name: {name: record.cells[run.name] for name, record in records.items()} for run in runs}
+    write_text(folder.output / "ablation.csv", csv_table(runs, reports).csv())
+    figures = {
+        "score_over_capacity": lambda path: capacity_figure(runs, path),
+        "speed_over_score": lambda path: speed_figure(runs, path),
+    }
+    drawn = [name for name, draw in figures.items() if _draw(folder.output / f"{name}.png", draw)]
+    seconds = cost(records)
+    write_text(folder.output / "ablation.md", page(runs, drawn, folder.settings, seconds))
+    run = json.loads(folder.file.read_text())
+    run |= seconds | {
+        "sequences": list(records),
+        "step_seconds": {run.name: run.totals["step_seconds"] for run in runs},
+        "results": {run.name: run.settings | {"scores": run.scores, "totals": run.totals} for run in runs},
+    }
+    write_run(folder, run)
+
+
+def csv_table(runs: list[Run], reports: dict[str, dict[str, CellReport]]) -> Table:
+    """A row per sequence and cell, then "(mean)" of each cell: over the objects of all sequences."""
+    rows = [
+        _row(name, run, run.per_sequence[name], _totals([reports[run.name][name]]))
+        for name in runs[0].sequences for run in runs
+    ]
+    rows += [_row("(mean)", run, run.scores, run.totals) for run in runs]
+    return Table("ablation", ["sequence", *OPTIONS, *SCORES, *DIGITS], rows)
+
+
+def page(runs: list[Run], figures: list[str], settings: dict, seconds: dict) -> str:
+    """ablation.md: the means, the figures drawn, every sequence."""
+    first = runs[0]
+    lines = [
+        "# Memory banks ablated", "",
+        f"{first.data}: {len(first.sequences)} sequences, {first.totals['frames']} frames; {_shared(runs, settings)}. "
+        "Scores in per cent; FPS as of a single run: encoding the frame and the bank's own step, without files; held: "
+        "memory entries over the cells of a frame. The best of each column is bold.", "",
+        emphasised(bank_table(runs, None)).markdown(), "",
+    ]
+    for name in figures:
+        lines += [f"## {FIGURES[name]}", "", f"![{FIGURES[name]}]({name}.png)", ""]
+    per_sequence = sequence_table(runs)
+    return "\n".join([
+        *lines, f"## {per_sequence.title}", "", per_sequence.markdown(), "", f"{describe(seconds)}.", "",
+        "All numbers, per sequence: [ablation.csv](ablation.csv).", "",
+    ])
+
+
+def emphasised(table: Table) -> Table:
+    """The table with the best of each column of numbers in bold: the least of decay and of frames held."""
+    columns = [list(column) for column in zip(*table.rows, strict=True)]
+    for title, column in list(zip(table.header, columns, strict=True))[table.words:]:
+        numbers = [float(cell) for cell in column if cell]
+        best = (min if "Decay" in title or title in ("held: mean", "peak") else max)(numbers, default=None)
+        column[:] = [f"**{cell}**" if cell and float(cell) == best else cell for cell in column]
+    return replace(table, rows=[list(row) for row in zip(*columns, strict=True)])
+
+
+def _totals(reports: list[CellReport]) -> dict[str, float]:
+    """Over several sequences: frames / seconds, as `eval_davis.py` has them."""
+    frames = sum(r.frames for r in reports)
+    encoding, own = (sum(getattr(r, key) for r in reports) for key in ("encode_seconds", "step_seconds"))
+    return {
+        "frames": frames, "encode_seconds": encoding, "step_seconds": own, "fps": frames / (encoding + own),
+        "frames_held_mean": sum(r.frames_held_mean * r.frames for r in reports) / frames,
+        "frames_held_peak": max(r.frames_held_peak for r in reports),
+        "bytes_held_peak": max(r.bytes_held_peak for r in reports),
+    }
+
+
+def _row(sequence: str, run: Run, scores: dict[str, float], totals: dict[str, float]) -> list[str]:
+    options = ("" if (value := run.settings[option]) is None else str(value) for option in OPTIONS)
+    return [
+        sequence, *options, *(f"{scores[column]:.6f}" for column in SCORES),
+        *(f"{totals[column]:.{digits}f}" for column, digits in DIGITS.items()),
+    ]
+
+
+def _shared(runs: list[Run], settings: dict) -> str:
+    """The options that all cells have in common, in words."""
+    words = [settings["precision"], *(["decoded in windows"] if settings["decode"] == "window" else [])]
+    for option, text in (("memory_every", "every {} frames"), ("top_k", "top {}"), ("index", "{} index")):
+        values = {value for run in runs if (value := run.settings[option]) is not None}
+        words += [text.format(*values)] if len(values) == 1 else []
+    words += [text for option, text in (("include_last", "previous frame included"), ("protect_first", "first kept"))
+              if runs[0].settings[option]]
+    return ", ".join(words)
+
+
+def _draw(path: Path, draw: Callable[[Path], bool]) -> bool:
+    """Whether there was anything to draw; a figure of an earlier run goes where there is not."""
+    partial = path.with_name(f".partial-{path.name}")
+    if draw(partial):
+        os.replace(partial, path)
+        return True
+    path.unlink(missing_ok=True)
+    return False

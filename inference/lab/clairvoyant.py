@@ -1,0 +1,38 @@
+"""What a bank could keep if it knew the whole video: a bound that no policy exceeds, and a policy below it.
+
+Both weigh an entry by its attention mass: the softmax weight that it gets from all query cells of a set of frames when
+the unbounded bank reads them (`Reference.mass`).
+"""
+
+from torch import Tensor
+
+from inference.lab.reference import Reference
+from inference.memory import Policy
+from inference.memory.entries import Entries
+
+
+def retained_bound(reference: Reference, frames: int) -> float:
+    """The largest share of the unbounded bank's attention mass that a bank of `frames` frames can have held.
+
+    Between two writes, no bank holds more of it than the frames * HW entries with the most mass there, of all written
+    by then. Switching from one such set to the next would take entries back that had left, so that the bound is loose.
+    """
+    held = 0.0
+    for stretch, mass in enumerate(reference.mass):
+        written = mass[: (stretch + 1) * reference.cells]
+        held += written.topk(min(frames * reference.cells, len(written))).values.sum().item()
+    return held / (reference.cells * (reference.frames - 1))
+
+
+class Clairvoyant(Policy):
+    """Forget the entries with the least attention mass in the rest of the video, as the unbounded bank reads it."""
+
+    default_frames = 2
+
+    def __init__(self, reference: Reference) -> None:
+        super().__init__()
+        self.reference = reference
+        self.future = reference.mass.flip(0).cumsum(0).flip(0)      # [stretches, entries], of a stretch and all later
+
+    def score(self, entries: Entries, now: int) -> Tensor:
+        return self.future[now // self.reference.memory_every][self.reference.numbers(entries.written, entries.cell)]

@@ -1,0 +1,134 @@
+"""Do the lab's numbers order memory banks as full evaluations do? Spearman's rank correlation."""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataset.errors import DatasetError
+from inference.lab.replay import Result
+from inference.memory import POLICIES
+from inference.memory.policies import LeastFrequentlyUsed
+from inference.report import Table
+from inference.report_runs import read_runs
+
+PROXIES = {
+    "retained mass": lambda outcome: outcome.retained_mass, "agreement": lambda outcome: outcome.agreement,
+    "propagation J": lambda outcome: outcome.propagation_j,
+}
+SCORE = "J&F-Mean"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A bank on a sequence, as the lab's results and evaluations both name it."""
+
+    sequence: str
+    memory: str
+    memory_frames: int | None
+    index: str               # "" for banks that count nothing of the kind
+
+    @property
+    def bank(self) -> tuple:
+        return self.memory, self.memory_frames, self.index
+
+
+def scores_of_runs(folders: list[Path], settings: dict) -> dict[Point, float]:
+    """J&F of each sequence of run folders of eval_davis.py that have the replay's `settings`.
+
+    Raises DatasetError for folders that are none.
+    """
+    return {
+        _point(name, run.settings): scores[SCORE]
+        for run in read_runs(folders) if _comparable(run.settings, settings)
+        for name, scores in run.per_sequence.items() if not math.isnan(scores.get(SCORE, math.nan))
+    }
+
+
+def scores_of_ablation(file: Path, settings: dict) -> dict[Point, float]:
+    """The same from a CSV of scripts/ablate.py, whose columns are known by name."""
+    try:
+        with open(file, newline="") as lines:
+            return {
+                _point(row["sequence"], row): float(row[SCORE])
+                for row in csv.DictReader(lines) if _comparable(row, settings)
+            }
+    except (KeyError, ValueError, TypeError):
+        raise DatasetError(f"{file}: expected the columns sequence, memory, memory_frames, index and {SCORE}, found "
+                           "something else; give the ablation.csv of scripts/ablate.py") from None
+
+
+def correlation_table(results: list[Result], scores: dict[Point, float]) -> Table:
+    """Spearman's correlation of each proxy with J&F, and over how many points.
+
+    Over all (sequence, bank) points; within sequences (mean over them, which leaves out how hard each is); over the
+    banks' means. Raises DatasetError where the replay and the evaluations have fewer than three points in common.
+    """
+    pairs = [(point, result) for result in results if (point := _point_of(result)) in scores]
+    if len(pairs) < 3:
+        raise DatasetError("evaluations: expected at least 3 points (sequence and bank) that the replay has too, found "
+                           f"{len(pairs)}; evaluate its banks and videos, with its weights, interval and top-k")
+    rows = []
+    for name, proxy in PROXIES.items():
+        triples = [
+            (point, value, scores[point]) for point, result in pairs if (value := proxy(result.outcome)) is not None
+        ]
+        for level, (correlation, count) in _levels(triples).items():
+            rows.append([name, level, "" if math.isnan(correlation) else f"{correlation:+.3f}", str(count)])
+    return Table("correlation", ["proxy", "points", "Spearman with J&F", "number"], rows, words=2)
+
+
+def spearman(x: Iterable[float], y: Iterable[float]) -> float:
+    """Rank correlation, ties having the mean of their ranks; NaN where either side is constant."""
+    ranks = [_ranks(np.asarray(list(values), dtype=float)) for values in (x, y)]
+    spread = [rank - rank.mean() for rank in ranks]
+    scale = math.sqrt((spread[0] ** 2).sum() * (spread[1] ** 2).sum())
+    return float((spread[0] * spread[1]).sum() / scale) if scale else math.nan
+
+
+def _levels(triples: list[tuple[Point, float, float]]) -> dict[str, tuple[float, int]]:
+    """(correlation, points) of (point, proxy, score) at each level."""
+    by_sequence, by_bank = defaultdict(list), defaultdict(list)
+    for point, proxy, score in triples:
+        by_sequence[point.sequence].append((proxy, score))
+        by_bank[point.bank].append((proxy, score))
+    within = [spearman(*zip(*pairs, strict=True)) for pairs in by_sequence.values() if len(pairs) > 2]
+    within = [value for value in within if not math.isnan(value)]
+    means = [np.mean(pairs, axis=0) for pairs in by_bank.values()]
+    return {
+        "all": (spearman(*zip(*[triple[1:] for triple in triples], strict=True)), len(triples)),
+        "within sequences": (float(np.mean(within)) if within else math.nan, len(within)),
+        "means of banks": (spearman(*zip(*means, strict=True)) if len(means) > 2 else math.nan, len(means)),
+    }
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[group]
+
+
+def _point_of(result: Result) -> Point | None:
+    """None for what is no bank of an evaluation: the bound, the clairvoyant policy."""
+    return Point(result.sequence, result.memory, result.memory_frames, result.index) if result.memory else None
+
+
+def _point(sequence: str, settings: dict) -> Point:
+    memory, frames = settings["memory"], settings.get("memory_frames")
+    policy = POLICIES.get(memory)
+    index = ""
+    if policy is not None and issubclass(policy, LeastFrequentlyUsed):
+        index = policy(index=settings.get("index") or "topk").index
+    return Point(sequence, memory, int(frames) if frames else None, index)
+
+
+def _comparable(settings: dict, replay: dict) -> bool:
+    """Whether an evaluation is of plain banks that store and read as those of the replay do, with its weights."""
+    plain = all(str(settings.get(flag, False)) == "False" for flag in ("include_last", "protect_first", "flip"))
+    wanted = {"weights_sha256": replay["keys"].get("weights_sha256"), "scales": [1.0]}
+    wanted |= {key: replay[key] for key in ("memory_every", "top_k")}
+    return plain and all(str(settings.get(key) or value) == str(value) for key, value in wanted.items())

@@ -1,0 +1,188 @@
+"""The keys of whole videos on disk: they depend on the frames alone, so every policy can be replayed over them.
+
+A folder of keys holds `<video>.npz` per finished video and `keys.json`: what the keys depend on, and sizes.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
+from tqdm import tqdm
+
+from dataset.davis import has_full_ground_truth
+from dataset.errors import DatasetError
+from dataset.files import write_text
+from dataset.folder import FolderSequence
+from dataset.masks import VOID, labels_at_size, labels_in, read_labels
+from inference.runner import RunError, read_ahead
+from inference.segmenter import VideoSegmenter
+from inference.views import View
+from model.network import STRIDE
+
+
+@dataclass(frozen=True)
+class VideoKeys:
+    """What the lab knows of a video."""
+
+    name: str
+    keys: np.ndarray       # [T, C_k, h, w] float16
+    shares: np.ndarray     # [T, objects, h, w] float16: each object's share of a cell's pixels; [1, ...] without truth
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class KeyFolder:
+    """The videos of a folder of keys; `settings` is what their keys depend on."""
+
+    def __init__(self, root: Path, settings: dict, videos: dict[str, dict] | None = None) -> None:
+        self.root, self.settings, self.videos = root, settings, videos or {}
+
+    @classmethod
+    def read(cls, root: Path) -> "KeyFolder":
+        """Raises DatasetError where there are no keys."""
+        file = root / "keys.json"
+        try:
+            content = json.loads(file.read_text())
+            return cls(root, content["settings"], content["videos"])
+        except FileNotFoundError:
+            raise DatasetError(f"{file}: expected the record of a folder of keys, found no such file; make the keys "
+                               "with scripts/policy_lab.py keys") from None
+        except (ValueError, KeyError, TypeError):
+            raise DatasetError(f"{file}: expected the record of a folder of keys, found something else; choose "
+                               "another --keys") from None
+
+    @classmethod
+    def open(cls, root: Path, settings: dict) -> "KeyFolder":
+        """Go on with the folder, or begin one. Raises RunError where it holds keys of other settings."""
+        if not (root / "keys.json").exists():
+            return cls(root, settings)
+        folder = cls.read(root)
+        refuse_other_settings(root / "keys.json", folder.settings, settings, "--keys")
+        return folder
+
+    def file(self, name: str) -> Path:
+        return self.root / f"{name}.npz"
+
+    def finished(self, name: str) -> bool:
+        return name in self.videos and self.file(name).is_file()
+
+    def add(self, video: VideoKeys) -> None:
+        """Write a video's keys; they are there whole or not at all."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        partial = self.root / f".{video.name}.partial"
+        with open(partial, "wb") as file:
+            np.savez(file, keys=video.keys, shares=video.shares)
+        os.replace(partial, self.file(video.name))
+        self.videos[video.name] = {
+            "frames": len(video), "cells": list(video.keys.shape[2:]), "key_dim": video.keys.shape[1],
+            "objects": video.shares.shape[1], "ground_truth": len(video.shares) == len(video),
+        }
+        content = {"settings": self.settings, "videos": self.videos}
+        write_text(self.root / "keys.json", json.dumps(content, indent=1) + "\n")
+
+    def chosen(self, names: Sequence[str] | None) -> list[str]:
+        """The videos named (None: all), in the folder's order; raises DatasetError where one is not there."""
+        for name in names or ():
+            if name not in self.videos:
+                raise DatasetError(f"{self.root / 'keys.json'}: expected the video {name}, found "
+                                   f"{', '.join(self.videos)}; make its keys, or leave it out")
+        return [name for name in self.videos if names is None or name in names]
+
+    def load(self, name: str) -> VideoKeys:
+        """Raises DatasetError for a file that is not there, or damaged."""
+        try:
+            with np.load(self.file(name)) as arrays:
+                return VideoKeys(name, arrays["keys"], arrays["shares"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            raise DatasetError(f"{self.file(name)}: expected the keys of a video, found no file, or a damaged one; "
+                               "remove it and make the keys again") from None
+
+
+def refuse_other_settings(file: Path, found: dict, wanted: dict, flag: str) -> None:
+    """Raises RunError where a folder's record has other settings than are asked for now."""
+    for key in wanted | found:
+        if wanted.get(key) != found.get(key):
+            raise RunError(f"{file}: expected {key}={wanted.get(key)!r}, found {found.get(key)!r}; choose another "
+                           f"{flag}")
+
+
+def encode_videos(
+    sequences: Sequence[FolderSequence], segmenter: VideoSegmenter, folder: KeyFolder, short_side: int = 0
+) -> None:
+    """Add the keys of every sequence that the folder has not yet."""
+    done = [sequence for sequence in sequences if folder.finished(sequence.name)]
+    bar = tqdm(total=sum(map(len, sequences)), initial=sum(map(len, done)), unit="frame", desc="keys",
+               dynamic_ncols=True, mininterval=0.5)
+    with bar:
+        for sequence in sequences:
+            if sequence not in done:
+                bar.set_postfix_str(sequence.name, refresh=False)
+                folder.add(encode_video(sequence, segmenter, short_side, bar=bar))
+
+
+def encode_video(
+    sequence: FolderSequence, segmenter: VideoSegmenter, short_side: int = 0, dtype: type = np.float16,
+    bar: tqdm | None = None,
+) -> VideoKeys:
+    """Keys as the segmenter makes them, and the annotations at their resolution.
+
+    The objects are those of the first annotation. Raises DatasetError where it has none, and for a single frame.
+    """
+    if len(sequence) < 2:
+        raise DatasetError(f"{sequence.frames[0]}: expected a video of two frames or more, found this one alone; leave "
+                           "the sequence out with --sequences")
+    truth = has_full_ground_truth(sequence)
+    keys, shares, numbers = None, None, []
+    for index, frame in enumerate(read_ahead(sequence)):
+        native = frame.image.shape[:2]
+        size = View(short_side).size(*native)
+        image = frame.image if size == native else cv2.resize(frame.image, size[::-1], interpolation=cv2.INTER_AREA)
+        key = segmenter.encode(image).features.key[0].cpu().numpy()
+        if keys is None:
+            numbers = _numbers(sequence, frame.annotation)
+            keys = np.empty((len(sequence), *key.shape), dtype)
+            shares = np.empty((len(sequence) if truth else 1, len(numbers), *key.shape[1:]), np.float16)
+        keys[index] = key
+        if index < len(shares):
+            labels = frame.annotation if index == 0 else _true_labels(sequence, index, native)
+            labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            shares[index] = cell_shares(labels, numbers).numpy()
+        if bar is not None:
+            bar.update()
+    return VideoKeys(sequence.name, keys, shares)
+
+
+def cell_shares(labels: np.ndarray, numbers: list[int]) -> Tensor:
+    """The share of each cell's pixels that show each object: [H, W] -> [objects, h, w] float32 in [0, 1].
+
+    Padded as frames are (docs/METHOD.md): both sides to multiples of 16, the smaller half on the top and left.
+    """
+    masks = torch.from_numpy(np.stack([labels == number for number in numbers])).float()
+    down, right = (-side % STRIDE for side in labels.shape)
+    padded = pad(masks, (right // 2, right - right // 2, down // 2, down - down // 2))
+    return avg_pool2d(padded[:, None], STRIDE)[:, 0]
+
+
+def _numbers(sequence: FolderSequence, annotation: np.ndarray | None) -> list[int]:
+    numbers = [] if annotation is None else [number for number in labels_in(annotation) if number > 0]
+    if not numbers:
+        raise DatasetError(f"{sequence.frames[0]}: expected an annotation that shows an object, found none; leave the "
+                           "sequence out with --sequences")
+    return numbers
+
+
+def _true_labels(sequence: FolderSequence, index: int, size: tuple[int, int]) -> np.ndarray:
+    """The ground truth of a frame, [H, W] uint8; void is background."""
+    frame = sequence.frames[index]
+    path = sequence.ground_truth[frame.stem]
+    labels = labels_at_size(read_labels(path), size, path, frame)
+    return (labels > 0).astype(np.uint8) if sequence.binary else np.where(labels == VOID, 0, labels).astype(np.uint8)

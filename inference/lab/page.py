@@ -1,0 +1,119 @@
+"""A replay's results for readers: CSV, Markdown, figure. Each file appears whole or not at all."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+
+from dataset.files import write_text
+from inference.lab.contestant import AGES
+from inference.lab.replay import BOUND, CLAIRVOYANT, UNBOUNDED, Result
+from inference.report import Table, number
+from inference.report_pictures import pyplot
+
+AGE_COLUMNS = (*(f"age<={limit}" for limit in AGES), f"age>{AGES[-1]}")
+MEASURES: dict[str, Callable[[Result], float | None]] = {
+    "retained": lambda result: result.outcome.retained_mass,
+    "of bound": lambda result: result.outcome.retained_mass / result.bound if result.bound else None,
+    "agreement": lambda result: result.outcome.agreement,
+    "propagation J": lambda result: result.outcome.propagation_j,
+}
+_STYLES = {BOUND: ("black", "--"), CLAIRVOYANT: ("black", "-"), UNBOUNDED: ("grey", ":")}
+
+
+def write_page(folder: Path, results: list[Result]) -> None:
+    """Write lab.csv, lab.md and lab.png."""
+    write_text(folder / "lab.csv", csv_table(results).csv())
+    partial = folder / ".partial-lab.png"
+    draw(results, partial)
+    os.replace(partial, folder / "lab.png")
+    write_text(folder / "lab.md", page(results))
+
+
+def csv_table(results: list[Result]) -> Table:
+    """A row per video, policy and capacity."""
+    header = ["sequence", "policy", "memory", "memory_frames", "index", "retained mass", "bound", "of bound",
+              "agreement", "propagation J", *AGE_COLUMNS]
+    rows = []
+    for result in results:
+        outcome = result.outcome
+        numbers = (
+            outcome.retained_mass, result.bound, MEASURES["of bound"](result), outcome.agreement,
+            outcome.propagation_j, *(outcome.ages or [None] * len(AGE_COLUMNS)),
+        )
+        words = (result.sequence, result.policy, result.memory, result.memory_frames, result.index)
+        rows.append([*("" if word is None else str(word) for word in words), *(number(x, 6) for x in numbers)])
+    return Table("lab", header, rows)
+
+
+def means(results: list[Result], measure: str) -> dict[str, dict[int | None, float]]:
+    """Policy -> capacity -> mean over the videos that have the measure."""
+    values = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        if (value := MEASURES[measure](result)) is not None:
+            values[result.policy][result.memory_frames].append(value)
+    return {
+        policy: {frames: float(np.mean(column)) for frames, column in line.items()} for policy, line in values.items()
+    }
+
+
+def mean_table(results: list[Result]) -> Table:
+    """A row per policy and capacity, the most attention retained first; means over videos, in per cent."""
+    found = {measure: means(results, measure) for measure in MEASURES}
+    retained = found["retained"]
+    order = sorted(
+        ((frames or 0, -value, policy, frames) for policy, line in retained.items() for frames, value in line.items()),
+    )
+    rows = []
+    for _, _, policy, frames in order:
+        cells = (found[measure].get(policy, {}).get(frames) for measure in MEASURES)
+        ages = [r.outcome.ages for r in results if (r.policy, r.memory_frames) == (policy, frames) and r.outcome.ages]
+        cells = [*cells, *(np.mean(ages, axis=0) if ages else [None] * len(AGE_COLUMNS))]
+        rows.append([policy, str(frames or "none"), *(number(None if x is None else 100 * x, 1) for x in cells)])
+    return Table("lab", ["policy", "frames", *MEASURES, *AGE_COLUMNS], rows)
+
+
+def page(results: list[Result]) -> str:
+    """lab.md: what is measured, the table of means, the figure."""
+    videos = list(dict.fromkeys(result.sequence for result in results))
+    return "\n".join([
+        "# Memory policies replayed over keys", "",
+        f"Means over {len(videos)} videos ({', '.join(videos)}), in per cent. Retained: share of the unbounded bank's "
+        "attention whose entries are still held at that read; of bound: over the most that any bank of that capacity "
+        "can retain; agreement: of the labels read with those that the unbounded bank reads; propagation J: of the "
+        "first frame's mask carried on at stride 16; age: shares of the entries held by their age in frames. "
+        f"{CLAIRVOYANT}: forgets what the rest of the video attends to least.", "",
+        mean_table(results).markdown(), "",
+        "![Retained attention and propagation J over the capacity](lab.png)", "",
+        "All numbers, per video: [lab.csv](lab.csv).", "",
+    ])
+
+
+def draw(results: list[Result], path: Path) -> None:
+    """Retained mass and propagation J over the capacity, a line per policy."""
+    panels = {"retained": "attention mass retained (per cent)", "propagation J": "propagation J (per cent)"}
+    figure, all_axes = pyplot.subplots(1, 2, figsize=(12, 5), dpi=120, layout="constrained")
+    order = means(results, "retained")
+    names = sorted(order, key=lambda policy: -float(np.mean(list(order[policy].values()))))
+    colours = dict(zip((name for name in names if name not in _STYLES), cycle(pyplot.get_cmap("tab20").colors),
+                       strict=False))
+    for axes, (measure, label) in zip(all_axes, panels.items(), strict=True):
+        lines = means(results, measure)
+        for name, marker in zip(names, cycle("osv^Dp<>"), strict=False):
+            colour, style = _STYLES.get(name, (colours.get(name), "-"))
+            points = sorted((frames, 100 * value) for frames, value in lines.get(name, {}).items() if frames)
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, marker=marker, markersize=4,
+                          label=name)
+            elif None in lines.get(name, {}):
+                axes.axhline(100 * lines[name][None], color=colour or "grey", linestyle=":", label=name)
+        axes.set_xticks(sorted({result.memory_frames for result in results if result.memory_frames}))
+        axes.set_xlabel("capacity of the memory bank (frames)")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    figure.savefig(path)
+    pyplot.close(figure)

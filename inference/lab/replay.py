@@ -1,0 +1,125 @@
+"""Replaying memory policies over the keys of one video, all in lockstep, without a network."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inference.lab.bank import LabBank, SharedReads
+from inference.lab.clairvoyant import Clairvoyant, retained_bound
+from inference.lab.contestant import Contestant, Outcome, most_likely
+from inference.lab.keys import VideoKeys
+from inference.lab.reference import Reference
+from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
+from inference.memory.policies import LeastFrequentlyUsed
+
+UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows that are there in any case
+
+# Row of the tables -> policy and its options. every_k is UNBOUNDED.
+ROWS: dict[str, tuple[str, dict]] = {
+    **{name: (name, {}) for name in POLICIES if name != "every_k"},
+    **{f"lfu-{index}": ("lfu", {"index": index}) for index in INDICES[1:]},
+}
+DEFAULT_ROWS = tuple(name for name, (policy, _) in ROWS.items() if POLICIES[policy].default_frames is not None)
+
+
+@dataclass(frozen=True)
+class LabOptions:
+    """What is replayed: every row at every capacity (frames), policies without a capacity of their own once.
+
+    Raises MemoryConfigError for a row that does not exist.
+    """
+
+    rows: tuple[str, ...] = DEFAULT_ROWS
+    capacities: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
+    memory_every: int = 5
+    top_k: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.rows:
+            if name not in ROWS:
+                raise MemoryConfigError(f"--policies {name}: expected some of {', '.join(ROWS)}")
+
+    def banks(self, row: str) -> list[MemoryBank]:
+        """One of each capacity that the policy can have."""
+        policy, more = ROWS[row]
+        banks = []
+        for frames in self.capacities if POLICIES[policy].default_frames is not None else (None,):
+            with suppress(MemoryConfigError):               # too small for what this policy must hold
+                banks.append(build_memory(policy, frames, self.top_k, seed=self.seed, **more))
+        return banks
+
+
+@dataclass(frozen=True)
+class Result:
+    """A line of the lab's table."""
+
+    sequence: str
+    policy: str                  # row of ROWS, or UNBOUNDED, BOUND, CLAIRVOYANT
+    memory: str                  # --memory, --memory-frames, --index of eval_davis.py; "" for BOUND and CLAIRVOYANT
+    memory_frames: int | None
+    index: str
+    bound: float | None          # of the retained mass at this capacity
+    outcome: Outcome
+
+
+class Replay:
+    """All rows at all capacities over one video; with the unbounded bank, the clairvoyant policy and the bound.
+
+    Args:
+        tick: called twice a frame.
+    """
+
+    def __init__(self, video: VideoKeys, options: LabOptions, tick: Callable[[], None] = lambda: None) -> None:
+        self.video, self.options, self.tick = video, options, tick
+        self.keys = torch.from_numpy(video.keys).float()              # [T, C_k, h, w]
+        self.shares = torch.from_numpy(video.shares).float()          # [T, objects, h, w], or [1, ...] without truth
+        cells = self.keys.flatten(2).transpose(1, 2).contiguous()     # [T, HW, C_k]
+        self.reference = Reference(cells, options.memory_every, options.top_k, tick)
+        self.reads = SharedReads(self.reference)
+        self.unbounded = self._contestant(UNBOUNDED, build_memory("every_k", top_k=options.top_k))
+        banks = [(row, bank) for row in options.rows for bank in options.banks(row)]
+        banks += [
+            (CLAIRVOYANT, MemoryBank(Clairvoyant(self.reference), options.top_k, frames))
+            for frames in options.capacities
+        ]
+        self.contestants = [self.unbounded, *(self._contestant(row, bank) for row, bank in banks)]
+
+    def run(self) -> list[Result]:
+        """Replay the video: all banks read a frame, are measured, and are offered it."""
+        for now, key in enumerate(self.keys):
+            self.reads.begin(now)
+            if now:
+                truth = self._truth(now)
+                for contestant in self.contestants:
+                    contestant.read(key, now)
+                for contestant in self.contestants:
+                    contestant.measure(now, self.unbounded.labels, truth)
+            for contestant in self.contestants:
+                contestant.write(key, now)
+            self.tick()
+        bounds = {frames: retained_bound(self.reference, frames) for frames in self.options.capacities}
+        results = [self._result(contestant, bounds) for contestant in self.contestants]
+        limits = [
+            Result(self.video.name, BOUND, "", frames, "", bound, Outcome(bound, None, None, ()))
+            for frames, bound in bounds.items()
+        ]
+        return results + limits
+
+    def _contestant(self, row: str, bank: MemoryBank) -> Contestant:
+        return Contestant(row, LabBank(bank, self.reads), self.options.memory_every, self.shares[0])
+
+    def _truth(self, now: int) -> Tensor | None:
+        """The labels [h, w] of a frame that is scored: all but the first and the last, as DAVIS has it."""
+        return most_likely(self.shares[now]) if now < len(self.shares) - 1 else None
+
+    def _result(self, contestant: Contestant, bounds: dict[int, float]) -> Result:
+        frames, policy = contestant.bank.frames, contestant.bank.policy
+        memory = next((name for name, kind in POLICIES.items() if type(policy) is kind), "")
+        index = policy.index if isinstance(policy, LeastFrequentlyUsed) else ""
+        return Result(
+            self.video.name, contestant.row, memory, frames, index, bounds.get(frames), contestant.outcome()
+        )

@@ -1,0 +1,144 @@
+"""Replaying a whole folder of keys: one process per core over the videos; goes on where a run stopped.
+
+A replay's folder holds `replay.json`, what was replayed, and `.records/<video>.json`, the results of every finished
+video; tables and figure are made of these (`inference.lab.page`).
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from dataset.errors import DatasetError
+from dataset.files import write_text
+from inference.lab.contestant import Outcome
+from inference.lab.keys import KeyFolder, refuse_other_settings
+from inference.lab.replay import LabOptions, Replay, Result
+from inference.runner import RunError, versions
+
+_ticks: Synchronized | None = None           # in a worker: the counter that it shares with the main process
+
+
+class ReplayFolder:
+    """Where a replay's results lie."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.file = root, root / "replay.json"
+
+    def open(self, settings: dict) -> None:
+        """Go on with the replay there, or begin one. Raises RunError where it holds one of other settings."""
+        settings = json.loads(json.dumps(settings))
+        if self.file.exists():
+            refuse_other_settings(self.file, self.read_settings(), settings, "--output")
+            return
+        (self.root / ".records").mkdir(parents=True, exist_ok=True)
+        write_text(self.file, json.dumps({"settings": settings, "versions": versions()}, indent=1) + "\n")
+
+    def read_settings(self) -> dict:
+        """Raises DatasetError where there is no replay."""
+        try:
+            return json.loads(self.file.read_text())["settings"]
+        except FileNotFoundError:
+            raise DatasetError(f"{self.file}: expected the record of a replay, found no such file; make one with "
+                               "scripts/policy_lab.py replay") from None
+        except (ValueError, KeyError, TypeError):
+            raise DatasetError(f"{self.file}: expected the record of a replay, found something else; choose another "
+                               "folder") from None
+
+    def record(self, video: str) -> Path:
+        return self.root / ".records" / f"{video}.json"
+
+    def write(self, video: str, results: list[Result]) -> None:
+        write_text(self.record(video), json.dumps([asdict(result) for result in results]) + "\n")
+
+    def read(self, video: str) -> list[Result]:
+        rows = json.loads(self.record(video).read_text())
+        return [Result(**row | {"outcome": Outcome(**row["outcome"])}) for row in rows]
+
+    def finished(self) -> list[str]:
+        """Videos with results, by name."""
+        return sorted(path.stem for path in (self.root / ".records").glob("[!.]*.json"))
+
+
+def replay_videos(
+    keys: KeyFolder, videos: Sequence[str], options: LabOptions, folder: ReplayFolder, workers: int
+) -> list[Result]:
+    """The results of all videos, in their order; those that an earlier run finished are read. Longest videos first."""
+    folder.open({"keys": keys.settings, **asdict(options)})
+    frames = {video: keys.videos[video]["frames"] for video in videos}
+    todo = sorted((video for video in videos if not folder.record(video).is_file()), key=lambda v: (-frames[v], v))
+    bar = tqdm(total=2 * sum(frames.values()), initial=2 * sum(frames[v] for v in videos if v not in todo),
+               unit="pass", desc=f"{folder.root.name}: two passes a frame", dynamic_ncols=True, mininterval=0.5)
+    with bar:
+        if workers == 1 or len(todo) < 2:
+            with _one_thread():
+                for video in todo:
+                    folder.write(video, Replay(keys.load(video), options, bar.update).run())
+        else:
+            _replay_in_processes(keys, todo, options, folder, min(workers, len(todo)), bar)
+    return [result for video in videos for result in folder.read(video)]
+
+
+def _replay_in_processes(
+    keys: KeyFolder, todo: list[str], options: LabOptions, folder: ReplayFolder, workers: int, bar: tqdm
+) -> None:
+    """Results are written as they come; an error ends everything after the videos at hand."""
+    context = multiprocessing.get_context("spawn")
+    ticks = context.Value("q", 0)
+    with ProcessPoolExecutor(workers, context, _start_worker, (ticks,)) as pool:
+        running: set[Future] = {pool.submit(_replay, keys, video, options) for video in todo}
+        try:
+            while running:
+                done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for video, results in (future.result() for future in done):
+                    folder.write(video, results)
+                bar.update(bar.initial + ticks.value - bar.n)
+        except BrokenProcessPool:
+            raise RunError(f"{folder.root}: expected every worker to finish its video, found that one was ended, for "
+                           "want of memory perhaps; run the same command again with fewer --workers") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker(ticks: Synchronized) -> None:
+    """One thread per process; Ctrl-C is the main process's, and none outlives it."""
+    global _ticks
+    _ticks = ticks
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def end_with_the_main_process() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_the_main_process, daemon=True).start()
+
+
+def _replay(keys: KeyFolder, video: str, options: LabOptions) -> tuple[str, list[Result]]:
+    def tick() -> None:
+        with _ticks.get_lock():
+            _ticks.value += 1
+
+    return video, Replay(keys.load(video), options, tick).run()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in the workers, so that results do not depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,69 @@
+"""The folder of one video's results: what is written there is recorded, so that nothing else is ever removed."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from inference.runner import RunError
+
+_RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
+_OURS = ("masks", "cutouts", "overlay.mp4", "run.json")     # names that results have there
+
+
+class OutputFolder:
+    """Claim a folder for new results.
+
+    Args:
+        overwrite: remove what an earlier run wrote to it.
+        needed: files, and folders of files, that this run reads, which must stay.
+    Raises RunError for a folder that holds files, unless `overwrite`; and where the results' names are taken by files
+    that no run wrote.
+    """
+
+    def __init__(self, root: Path, overwrite: bool = False, needed: Iterable[Path | str] = ()) -> None:
+        self.root = root
+        if root.exists() and not root.is_dir():
+            raise RunError(f"{root}: expected a folder for the results, found a file; choose another --output")
+        if root.is_dir() and any(root.iterdir()):
+            if not overwrite:
+                raise RunError(f"{root}: expected a new or empty folder, found files in it; choose another --output, "
+                               "or give --overwrite, which removes what segment_video wrote there")
+            self._clear({Path(path).resolve() for path in needed})
+        root.mkdir(parents=True, exist_ok=True)
+        self._record = open(root / _RECORD, "w", encoding="utf-8")      # noqa: SIM115 (open as long as we write)
+
+    def new(self, *parts: str) -> Path:
+        """The path of a file about to be written below the folder, recorded as ours."""
+        path = self.root.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._record.write(json.dumps("/".join(parts)) + "\n")
+        self._record.flush()
+        return path
+
+    def _clear(self, needed: set[Path]) -> None:
+        earlier = [path for path in self._recorded() if path.exists()]
+        for path in earlier:
+            if not needed.isdisjoint((path.resolve(), path.resolve().parent)):
+                raise RunError(f"{path}: expected that --overwrite removes nothing that this run reads, found that it "
+                               "would remove this; choose another --output")
+        there = [path for name in _OURS for path in (self.root / name, *(self.root / name).rglob("*"))]
+        foreign = [path for path in there if path.exists() and not path.is_dir() and path not in set(earlier)]
+        if foreign:
+            raise RunError(f"{foreign[0]}: expected only files of earlier runs under the results' names, found one "
+                           "that none recorded; choose another --output, or move it away")
+        for path in earlier:
+            path.unlink()
+        for folder in sorted((path for path in there if path.is_dir()), reverse=True):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _recorded(self) -> list[Path]:
+        """What the earlier run wrote, with the temporary files that it may have left when it was killed."""
+        record = self.root / _RECORD
+        if not record.is_file():
+            return []
+        ours = (*_OURS, ".overlay.partial.mp4")
+        lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
+        parts = [json.loads(line).split("/") for line in lines if line.startswith('"') and line.endswith('"')]
+        finals = [self.root.joinpath(*names) for names in parts if names[0] in ours and ".." not in names]
+        return [path for final in finals for path in (final, final.with_name(f".{final.name}.partial"))]

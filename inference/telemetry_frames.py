@@ -1,0 +1,89 @@
+"""A recorded sequence with its frames and masks, shrunk: what pictures of a memory bank are painted on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataset.davis import has_full_ground_truth
+from dataset.errors import DatasetError
+from dataset.folder import FolderSequence
+from dataset.masks import read_image, read_labels
+from inference.scoring import score_sequence
+from inference.telemetry_moments import SequenceTelemetry, read_telemetry
+from model.network import STRIDE
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One sequence of a run. Frames are known by their index in it."""
+
+    telemetry: SequenceTelemetry
+    frames: FolderSequence
+    masks: Path                       # folder of <frame name>.png
+    width: int                        # pixels of the pictures; smaller frames stay as they are
+    accuracy: dict[int, float]        # frame -> J, mean over objects; empty where the ground truth is not there
+
+    @property
+    def name(self) -> str:
+        return self.telemetry.sequence
+
+    def picture(self, frame: int) -> np.ndarray:
+        """[h, w, 3] uint8 RGB."""
+        return _shrunk(read_image(self.frames.frames[frame]), self.width, cv2.INTER_AREA)
+
+    def labels(self, frame: int) -> np.ndarray:
+        """[h, w] uint8; all background for a frame whose mask was not asked for."""
+        path = self.masks / f"{self.frames.frame_names[frame]}.png"
+        if not path.is_file():
+            return np.zeros(self.picture(frame).shape[:2], np.uint8)
+        return _shrunk(read_labels(path), self.width, cv2.INTER_NEAREST_EXACT)
+
+    def cell_of(self, shape: tuple[int, int]) -> np.ndarray:
+        """The memory cell over each pixel of a picture of `shape`: [h, w] raster indices."""
+        size, grid = self.telemetry.size, self.telemetry.grid
+        rows, columns = (
+            ((np.arange(pixels) + 0.5) * side / pixels + (-side % STRIDE) // 2).astype(int) // STRIDE
+            for pixels, side in zip(shape, size, strict=True)
+        )
+        return rows[:, None] * grid[1] + columns
+
+
+def explained(telemetry: Path, frames: FolderSequence, masks: Path, width: int) -> Explained:
+    """Bring together a sequence's telemetry (of the folder OUTPUT/telemetry), its frames and its masks.
+
+    Raises DatasetError for telemetry that is missing, and where it is of other frames.
+    """
+    recorded = read_telemetry(telemetry, frames.name)
+    names = [line["name"] for line in recorded.lines]
+    if names != frames.frame_names:
+        raise DatasetError(f"{telemetry / frames.name}.jsonl: expected the {len(frames)} frames of {frames.name}, "
+                           f"found {len(names)}, others among them; is this the data of the run?")
+    return Explained(recorded, frames, masks, width, _accuracy(frames, masks))
+
+
+def outline(labels: np.ndarray) -> np.ndarray:
+    """Pixels of [h, w] labels whose right or lower neighbour has another label, and those: [h, w] bool."""
+    edge = np.zeros(labels.shape, bool)
+    across, down = labels[:, :-1] != labels[:, 1:], labels[:-1] != labels[1:]
+    edge[:, :-1] |= across
+    edge[:, 1:] |= across
+    edge[:-1] |= down
+    edge[1:] |= down
+    return edge
+
+
+def _accuracy(frames: FolderSequence, masks: Path) -> dict[int, float]:
+    if not frames.ground_truth or not has_full_ground_truth(frames):
+        return {}
+    scores = score_sequence(frames.ground_truth, masks, frames.binary)
+    index = {name: frame for frame, name in enumerate(frames.frame_names)}
+    rows = zip(*(scored.j for scored in scores.objects.values()), strict=True)
+    return {index[name]: float(np.mean(row)) for name, row in zip(scores.frames, rows, strict=True)}
+
+
+def _shrunk(image: np.ndarray, width: int, interpolation: int) -> np.ndarray:
+    if image.shape[1] <= width:
+        return image
+    return cv2.resize(image, (width, round(image.shape[0] * width / image.shape[1])), interpolation=interpolation)

@@ -1,0 +1,140 @@
+"""What a bank held at moments of a video, entry by entry: bounded while recording, one .npz file, read back.
+
+A moment is taken at a frame whose write changed the bank, and at the last frame: after the write, every entry held
+and every entry that this write evicted. The file's arrays, M moments with S rows in all:
+    frame [M]        video frames of the moments, ascending
+    start [M + 1]    moment i is rows start[i] to start[i + 1]
+    written, cell    [S] the frame an entry was written at, its raster index in `grid`
+    uses, age        [S] top-k memberships since the write, summed over query cells; video frames since (at least 0)
+    owner            [S] 1 + the object it shows, by order of appearance; 0: none (or a temporary frame)
+    left             [S] whether this write evicted it; the others are the survivors
+    grid, size       (h, w) cells of a frame; (H, W) pixels of the frames shown to the network, padded evenly to cells
+Where writes are many, every second, fourth, ... of them is recorded: at most MOMENTS of them with at most ROWS rows,
+as far as two moments fit.
+"""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataset.errors import DatasetError
+from model.network import STRIDE
+
+MOMENTS, ROWS = 128, 2**20
+ROW = np.dtype([("written", "i4"), ("cell", "i4"), ("uses", "i4"), ("owner", "u1"), ("left", "?")])
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The bank at one frame: `rows` [n] of ROW, survivors and, marked `left`, what the frame's write evicted."""
+
+    frame: int
+    rows: np.ndarray
+
+    @property
+    def survivors(self) -> np.ndarray:
+        return self.rows[~self.rows["left"]]
+
+    @property
+    def evicted(self) -> np.ndarray:
+        return self.rows[self.rows["left"]]
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Uses over age (at least 1) of every row: the thesis's score of its index `topk`."""
+        return self.rows["uses"] / np.maximum(self.frame - self.rows["written"], 1)
+
+
+class MomentLog:
+    """Collects the moments of one video. size: (H, W) of the frames that the network is shown."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self.moments: list[Moment] = []
+        self._writes, self._every = 0, 1
+
+    def add(self, frame: int, survivors: np.ndarray, evicted: np.ndarray) -> None:
+        """A write changed the bank; both arrays are of ROW."""
+        if self._writes % self._every == 0:
+            self.moments.append(_moment(frame, survivors, evicted))
+        self._writes += 1
+        while len(self.moments) > 2 and (
+            len(self.moments) > MOMENTS or sum(len(moment.rows) for moment in self.moments) > ROWS
+        ):
+            self.moments = self.moments[::2]
+            self._every *= 2
+
+    def finish(self, frame: int, survivors: np.ndarray) -> None:
+        """The video ends at `frame`."""
+        if len(survivors) and self.moments[-1].frame != frame:
+            self.moments.append(_moment(frame, survivors, survivors[:0]))
+
+    def save(self, path: Path) -> None:
+        """Write the file described above."""
+        rows = np.concatenate([np.zeros(0, ROW), *(moment.rows for moment in self.moments)])
+        lengths = [len(moment.rows) for moment in self.moments]
+        frames = np.array([moment.frame for moment in self.moments], np.int32)
+        with open(path, "wb") as file:
+            np.savez_compressed(
+                file, frame=frames, start=np.cumsum([0, *lengths], dtype=np.int32),
+                age=np.repeat(frames, lengths) - rows["written"], grid=grid_of(self.size), size=self.size,
+                **{column: rows[column] for column in ROW.names},
+            )
+
+
+@dataclass(frozen=True)
+class SequenceTelemetry:
+    """What a run recorded of one sequence."""
+
+    sequence: str
+    lines: list[dict]                # one per frame: `inference.telemetry.describe_frame`
+    moments: list[Moment]
+    grid: tuple[int, int]            # (h, w)
+    size: tuple[int, int]            # (H, W)
+
+    def moment_at(self, frame: int) -> Moment | None:
+        """The latest moment up to a frame; None before the first."""
+        return next((moment for moment in reversed(self.moments) if moment.frame <= frame), None)
+
+
+def read_telemetry(folder: Path, sequence: str) -> SequenceTelemetry:
+    """Read OUTPUT/telemetry back; raises DatasetError for files that are missing or damaged."""
+    lines = folder / f"{sequence}.jsonl"
+    try:
+        content = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+        if [line["frame"] for line in content] != list(range(len(content))):
+            raise ValueError("frames are missing")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(lines, "a line of JSON per frame", error) from None
+    file = folder / f"{sequence}.npz"
+    try:
+        with np.load(file) as arrays:
+            rows = np.zeros(len(arrays["written"]), ROW)
+            for column in ROW.names:
+                rows[column] = arrays[column]
+            parts = np.split(rows, arrays["start"][1:-1]) if len(arrays["frame"]) else []
+            moments = [Moment(*moment) for moment in zip(arrays["frame"].tolist(), parts, strict=True)]
+            grid, size = (tuple(arrays[name].tolist()) for name in ("grid", "size"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _unusable(file, "the moments of a sequence", error) from None
+    return SequenceTelemetry(sequence, content, moments, grid, size)
+
+
+def grid_of(size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) cells of a frame of (H, W) pixels."""
+    return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
+
+
+def _moment(frame: int, survivors: np.ndarray, evicted: np.ndarray) -> Moment:
+    """Rows in order of write and raster: what compresses well."""
+    rows = np.concatenate([survivors, evicted])
+    rows["left"][len(survivors):] = True
+    return Moment(frame, rows[np.lexsort((rows["cell"], rows["written"]))])
+
+
+def _unusable(file: Path, expected: str, error: Exception) -> DatasetError:
+    found = "no such file" if isinstance(error, FileNotFoundError) else f"something else ({error})"
+    return DatasetError(f"{file}: expected {expected}, found {found}; run the evaluation again with --telemetry")

@@ -1,0 +1,139 @@
+"""What is written of a user's video, frame by frame: masks, an overlay video, cut-outs. Usable wherever it ends."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from dataset.folder import Frame
+from dataset.masks import overlay, write_image, write_labels
+from inference.output_folder import OutputFolder
+from inference.runner import RunError
+from inference.writer import BackgroundWriter
+
+FPS = 25.0                 # of overlays where the source has none: folders, some cameras
+_SECONDS_PER_KEY = 2       # between key frames: where players jump to, and what a killed process loses at most
+_X264 = {"crf": "20", "preset": "veryfast"}      # visually lossless, several times as fast as the default
+_BT709 = 1                 # FFmpeg's number of the colours of HD video: said in the file, so that players do not guess
+
+
+class VideoOutput(BackgroundWriter):
+    """`write(frame, labels, objects)`: a frame, its label map [H, W], and the numbers of the objects known by now.
+
+    Writes masks/<frame>.png; with `overlay_fps`, overlay.mp4 at so many frames per second; with `cutouts`,
+    cutouts/<object>/<frame>.png in RGBA. Each file appears whole. The video appears at the end, also after an error
+    or an interruption.
+    """
+
+    def __init__(self, folder: OutputFolder, overlay_fps: float | None = FPS, cutouts: bool = False) -> None:
+        super().__init__(folder.root.name)
+        self.folder, self.cutouts, self.overlay_fps = folder, cutouts, overlay_fps
+        self.written = 0                     # frames of which everything is written
+        self._video: OverlayVideo | None = None
+
+    def describe(self) -> str:
+        """What lies in the folder, for people."""
+        kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if self.overlay_fps else [])]
+        contents = f" ({', '.join(kinds)})" if self.written else ""
+        return f"{self.written} frames written to {self.folder.root}{contents}"
+
+    def _write(self, frame: Frame, labels: np.ndarray, objects: list[int]) -> None:
+        write_labels(self.folder.new("masks", f"{frame.name}.png"), labels)
+        for number in objects if self.cutouts else ():
+            path = self.folder.new("cutouts", str(number), f"{frame.name}.png")
+            write_image(path, cutout(frame.image, labels, number))
+        if self.overlay_fps:
+            if self._video is None:
+                paths = self.folder.new("overlay.mp4"), self.folder.new(".overlay.partial.mp4")
+                self._video = OverlayVideo(*paths, labels.shape, self.overlay_fps)
+            self._video.write(overlay(frame.image, labels))
+        self.written += 1
+
+    def _finish(self) -> None:
+        if self._video is not None:
+            self._video.close()
+
+
+def cutout(image: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
+    """One object before nothing: [H, W, 4] uint8 RGBA, transparent black elsewhere."""
+    rgba = np.zeros((*labels.shape, 4), np.uint8)
+    inside = labels == number
+    rgba[inside, :3], rgba[inside, 3] = image[inside], 255
+    return rgba
+
+
+class OverlayVideo:
+    """An MP4 of RGB pictures: H.264 by PyAV, which browsers play, or MPEG-4 by OpenCV where PyAV is missing.
+
+    Pictures of odd sizes grow by one column or row, since both need even ones. H.264 goes to `partial` in fragments,
+    so that even a killed process leaves a file that plays.
+
+    Args:
+        path: appears on closing. partial: temporary file. size: (H, W) of the pictures. fps: frames per second.
+    """
+
+    def __init__(self, path: Path, partial: Path, size: tuple[int, int], fps: float) -> None:
+        self.path, self.partial = path, partial
+        self.padding = size[0] % 2, size[1] % 2
+        even = size[0] + self.padding[0], size[1] + self.padding[1]
+        av = _pyav()
+        if av is None:
+            tqdm.write("note: overlay.mp4 is MPEG-4 Part 2, which browsers may not play; `pip install -U av` for H.264")
+        self._encoder = _MPEG4(partial, even, fps) if av is None else _H264(av, partial, even, fps)
+
+    def write(self, image: np.ndarray) -> None:
+        """Append [H, W, 3] uint8 RGB."""
+        if any(self.padding):
+            image = cv2.copyMakeBorder(image, 0, self.padding[0], 0, self.padding[1], cv2.BORDER_REPLICATE)
+        self._encoder.write(image)
+
+    def close(self) -> None:
+        self._encoder.close()
+        os.replace(self.partial, self.path)
+
+
+class _H264:
+    def __init__(self, av: ModuleType, path: Path, size: tuple[int, int], fps: float) -> None:
+        self.av, rate = av, Fraction(fps).limit_denominator(1001)
+        self.container = av.open(str(path), "w", format="mp4", options={"movflags": "hybrid_fragmented"})
+        options = _X264 | {"g": str(max(1, round(_SECONDS_PER_KEY * fps)))}
+        self.stream = self.container.add_stream("libx264", rate=rate, options=options)
+        self.stream.height, self.stream.width, self.stream.pix_fmt = *size, "yuv420p"
+        colours = self.stream.codec_context
+        colours.colorspace = colours.color_primaries = colours.color_trc = colours.color_range = _BT709
+
+    def write(self, image: np.ndarray) -> None:
+        frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        self.container.mux(self.stream.encode(frame))
+
+    def close(self) -> None:
+        self.container.mux(self.stream.encode())
+        self.container.close()
+
+
+class _MPEG4:
+    def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
+        self.writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size[::-1])
+        if not self.writer.isOpened():
+            raise RunError(f"{path}: expected a video to write to, found that OpenCV cannot; install av, or give "
+                           "--no-overlay")
+
+    def write(self, image: np.ndarray) -> None:
+        self.writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        self.writer.release()
+
+
+def _pyav() -> ModuleType | None:
+    """PyAV where it is installed, and new enough for MP4 in fragments that ends as a plain one (FFmpeg 7.1)."""
+    try:
+        import av
+    except ImportError:
+        return None
+    return av if av.library_versions["libavformat"] >= (61, 7) and "libx264" in av.codecs_available else None
