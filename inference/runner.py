@@ -24,7 +24,7 @@ from tqdm import tqdm
 from dataset.files import write_text
 from dataset.folder import FolderSequence
 from inference.ranks import Ranks
-from inference.telemetry import Recorder, remove, telemetry_paths
+from inference.telemetry.recorder import Recorder, remove, telemetry_paths
 from inference.views import ViewSegmenter
 from inference.writer import SequenceWriter
 

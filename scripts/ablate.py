@@ -22,10 +22,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dataset.davis import davis_sequences
-from inference.ablation import Ablation
-from inference.ablation_cells import Cell, cells_of
-from inference.ablation_records import COMMAND
-from inference.ablation_report import cost, describe, emphasised, runs_of, write_ablation
+from inference.ablation.cells import Cell, cells_of
+from inference.ablation.lockstep import Ablation
+from inference.ablation.page import cost, describe, emphasised, runs_of, write_ablation
+from inference.ablation.records import COMMAND
 from inference.commands import (
     add_network_flags,
     add_run_flags,

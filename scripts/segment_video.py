@@ -26,11 +26,11 @@ from inference.commands import (
     run_folder,
     segmenter_maker,
 )
-from inference.live_view import LiveView
-from inference.output_folder import OutputFolder
 from inference.runner import describe, read_ahead
-from inference.video_output import FPS, VideoOutput
-from inference.video_run import segment_video, write_record
+from inference.video.folder import OutputFolder
+from inference.video.live import LiveView
+from inference.video.output import FPS, VideoOutput
+from inference.video.run import segment_video, write_record
 from model import CheckpointError, ConfigError
 from model.checkpoint import OWN_WEIGHTS
 

@@ -12,7 +12,7 @@ import pytest
 import eval_davis
 from dataset.masks import read_labels
 from dataset.synthetic import make_davis
-from inference.ablation_cells import cells_of, titles
+from inference.ablation.cells import cells_of, titles
 from inference.memory import MemoryConfigError
 from inference.scoring import GLOBAL_COLUMNS
 from inference.scoring_live import LiveScores
@@ -53,7 +53,7 @@ def calls(monkeypatch):
 @pytest.fixture
 def _steady_clock(monkeypatch):
     """A second passes whenever somebody looks, so that speeds are the same in every run."""
-    monkeypatch.setattr("inference.ablation.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    monkeypatch.setattr("inference.ablation.lockstep.time", SimpleNamespace(perf_counter=itertools.count().__next__))
 
 
 def flags(root, weights, output, *more):

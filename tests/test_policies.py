@@ -1,11 +1,14 @@
 """Every policy keeps the bank's promises on random streams; each rule by hand or against brute force."""
 
+import math
+
 import pytest
 import torch
 
 from inference.memory import POLICIES, MemoryConfigError, build_memory
 from inference.memory.entries import Entries
 from inference.memory.merging import AdaptiveFeatureBank, Consolidation
+from inference.memory.novelty import AnchoredNovelty
 from inference.memory.whole_frames import RestrictedMemory
 from model.matching import dense_weights, similarity, top_k_affinity
 from tests.test_memory import HW, KEY, VALUE, held_writes, stream
@@ -174,9 +177,9 @@ def _survivors(name, **options):
     return sorted(zip(bank.entries.written.tolist(), bank.entries.cell.tolist(), strict=True))
 
 
-def test_anchored_keeps_each_objects_annotated_cells():
+def test_novelty_keeps_each_objects_annotated_cells():
     generator = torch.Generator().manual_seed(0)
-    bank, objects = build_memory("anchored", 2, 4), 1
+    bank, objects = build_memory("novelty", 2, 4), 1
     owner = torch.zeros(3, 4, dtype=torch.int64)
     owner[0, :2] = 1
     for now in range(0, 40, 2):
@@ -191,3 +194,13 @@ def test_anchored_keeps_each_objects_annotated_cells():
     anchors = {(w, c) for w, c in zip(entries.written.tolist(), entries.cell.tolist(), strict=True) if w in (0, 6)}
     assert anchors >= {(0, 0), (0, 1), (6, 9), (6, 10), (6, 11)}
     assert bank.frames_held == 2
+
+
+def test_novelty_forgets_what_something_newer_resembles():
+    entries = Entries(4, torch.zeros(4, 4), torch.zeros(1, 4, 1))
+    entries.write(torch.arange(4), torch.eye(4) * 3, torch.zeros(1, 4, 1), now=0)
+    entries.held = 4
+    policy = AnchoredNovelty()
+    policy.merge(entries, torch.eye(4)[[2, 1]] * torch.tensor([[2.9], [2.0]]), torch.zeros(1, 2, 1))
+    assert policy.evict(entries, 2, now=5).tolist() == [2, 1]
+    torch.testing.assert_close(entries.usage[2].item(), math.exp(-(0.1**2) / 2), rtol=1e-5, atol=0)

@@ -27,6 +27,15 @@ CELLS, KEY = (3, 4), 8
 HW = CELLS[0] * CELLS[1]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tensors are tiny here: threads would only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def video(frames=25, seed=0, objects=1, drift=0.4):
     """Keys of a random walk, so that near frames are alike; shares of random objects."""
     generator = torch.Generator().manual_seed(seed)
@@ -116,8 +125,7 @@ def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, ti
         assert survivors(memory) == survivors(banks[row, frames])
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("drift", [0.1, 1.0])
+@pytest.mark.parametrize(("seed", "drift"), [(0, 0.1), (1, 0.4), (2, 1.0)])
 def test_no_policy_beats_the_bound_and_the_clairvoyant_one_beats_them_in_sum(seed, drift):
     results = Replay(video(seed=seed, drift=drift), options((*DEFAULT_ROWS, "first_and_latest"), (1, 2, 3, 5))).run()
     retained = {}
@@ -247,9 +255,10 @@ def test_correlation_with_run_folders_and_with_an_ablation(stored, tmp_path, cap
     ]
     (tmp_path / "ablation.csv").write_text("\n".join([*lines, "(mean),lfu,2,2,4,topk,False,False,0.9", ""]))
     policy_lab.main(["correlate", "--replay", str(tmp_path / "lab"), "--ablation", str(tmp_path / "ablation.csv")])
-    output = capsys.readouterr().out
-    assert "| retained mass | all              |            +1.000 |      8 |" in output
-    assert "| retained mass | means of banks   |            +1.000 |      4 |" in output
+    assert correlations(capsys)[:3] == [
+        ["retained mass", "all", "+1.000", "8"], ["retained mass", "each sequence, mean", "+1.000", "8 in 2"],
+        ["retained mass", "means of banks", "+1.000", "4"],
+    ]
 
     digest = json.loads((stored / "keys.json").read_text())["settings"]["weights_sha256"]
     for name, every in (("lfu", 2), ("fifo", 2), ("other", 5)):
@@ -259,7 +268,12 @@ def test_correlation_with_run_folders_and_with_an_ablation(stored, tmp_path, cap
         })
     runs = [str(tmp_path / name) for name in ("lfu", "fifo", "other")]
     policy_lab.main(["correlate", "--replay", str(tmp_path / "lab"), "--runs", *runs])
-    assert "|      4 |" in capsys.readouterr().out
+    assert correlations(capsys)[0] == ["retained mass", "all", "-", "4"]         # all scores are equal
+
+
+def correlations(capsys):
+    table = capsys.readouterr().out.splitlines()[-9:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 
 
 def run(folder, settings):

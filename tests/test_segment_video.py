@@ -18,7 +18,7 @@ from PIL import Image
 from dataset.masks import PALETTE, read_labels, write_image, write_labels
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.video_output import VideoOutput
+from inference.video.output import VideoOutput
 from model import load_network
 from scripts import segment_video
 

@@ -11,10 +11,10 @@ import torch
 
 import eval_davis
 from dataset.synthetic import make_davis
-from inference import telemetry_moments
 from inference.memory import Admission, build_memory
-from inference.telemetry import AGES, Recorder
-from inference.telemetry_moments import MomentLog, read_telemetry
+from inference.telemetry import moments as telemetry_moments
+from inference.telemetry.moments import MomentLog, read_telemetry
+from inference.telemetry.recorder import AGES, Recorder
 
 GRID, SIZE = (3, 4), (41, 60)             # a frame of 41 x 60 pixels is padded to 3 x 4 cells
 

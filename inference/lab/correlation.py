@@ -3,7 +3,7 @@
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,8 @@ def scores_of_ablation(file: Path, settings: dict) -> dict[Point, float]:
 def correlation_table(results: list[Result], scores: dict[Point, float]) -> Table:
     """Spearman's correlation of each proxy with J&F, and over how many points.
 
-    Over all (sequence, bank) points; within sequences (mean over them, which leaves out how hard each is); over the
-    banks' means. Raises DatasetError where the replay and the evaluations have fewer than three points in common.
+    Over all (sequence, bank) points; over those of each sequence, mean over sequences, which leaves out how hard each
+    is; over the banks' means. Raises DatasetError where replay and evaluations have fewer than three points in common.
     """
     pairs = [(point, result) for result in results if (point := _point_of(result)) in scores]
     if len(pairs) < 3:
@@ -78,32 +78,37 @@ def correlation_table(results: list[Result], scores: dict[Point, float]) -> Tabl
             (point, value, scores[point]) for point, result in pairs if (value := proxy(result.outcome)) is not None
         ]
         for level, (correlation, count) in _levels(triples).items():
-            rows.append([name, level, "" if math.isnan(correlation) else f"{correlation:+.3f}", str(count)])
-    return Table("correlation", ["proxy", "points", "Spearman with J&F", "number"], rows, words=2)
+            rows.append([name, level, "" if math.isnan(correlation) else f"{correlation:+.3f}", count])
+    return Table("correlation", ["proxy", "over", "Spearman with J&F", "points"], rows, words=2)
 
 
-def spearman(x: Iterable[float], y: Iterable[float]) -> float:
-    """Rank correlation, ties having the mean of their ranks; NaN where either side is constant."""
-    ranks = [_ranks(np.asarray(list(values), dtype=float)) for values in (x, y)]
+def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+    """Rank correlation, ties having the mean of their ranks; NaN for fewer than three points, or a constant side."""
+    ranks = [_ranks(np.asarray(values, dtype=float)) for values in (x, y)]
     spread = [rank - rank.mean() for rank in ranks]
     scale = math.sqrt((spread[0] ** 2).sum() * (spread[1] ** 2).sum())
-    return float((spread[0] * spread[1]).sum() / scale) if scale else math.nan
+    return float((spread[0] * spread[1]).sum() / scale) if scale and len(ranks[0]) > 2 else math.nan
 
 
-def _levels(triples: list[tuple[Point, float, float]]) -> dict[str, tuple[float, int]]:
-    """(correlation, points) of (point, proxy, score) at each level."""
+def _levels(triples: list[tuple[Point, float, float]]) -> dict[str, tuple[float, str]]:
+    """(correlation, points) of (point, proxy, score) at each level; NaN of fewer than three."""
     by_sequence, by_bank = defaultdict(list), defaultdict(list)
     for point, proxy, score in triples:
         by_sequence[point.sequence].append((proxy, score))
         by_bank[point.bank].append((proxy, score))
-    within = [spearman(*zip(*pairs, strict=True)) for pairs in by_sequence.values() if len(pairs) > 2]
-    within = [value for value in within if not math.isnan(value)]
+    within = {name: spearman(*_columns(pairs)) for name, pairs in by_sequence.items() if len(pairs) > 2}
+    within = {name: value for name, value in within.items() if not math.isnan(value)}
+    inside = sum(len(by_sequence[name]) for name in within)
     means = [np.mean(pairs, axis=0) for pairs in by_bank.values()]
     return {
-        "all": (spearman(*zip(*[triple[1:] for triple in triples], strict=True)), len(triples)),
-        "within sequences": (float(np.mean(within)) if within else math.nan, len(within)),
-        "means of banks": (spearman(*zip(*means, strict=True)) if len(means) > 2 else math.nan, len(means)),
+        "all": (spearman(*_columns([triple[1:] for triple in triples])), str(len(triples))),
+        "each sequence, mean": (float(np.mean(list(within.values()) or math.nan)), f"{inside} in {len(within)}"),
+        "means of banks": (spearman(*_columns(means)), str(len(means))),
     }
+
+
+def _columns(pairs: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

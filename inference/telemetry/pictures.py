@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 
 from dataset.masks import overlay
-from inference.telemetry_frames import Explained, outline
-from inference.telemetry_moments import Moment
+from inference.telemetry.frames import Explained, outline
+from inference.telemetry.moments import Moment
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

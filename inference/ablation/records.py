@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from dataset.files import write_text
-from inference.ablation_cells import Cell
+from inference.ablation.cells import Cell
 from inference.metrics import statistics
 from inference.runner import RunError, RunFolder, versions, write_run
 from inference.scoring import ObjectScores, SequenceScores

@@ -90,7 +90,7 @@ class SequenceTelemetry:
     """What a run recorded of one sequence."""
 
     sequence: str
-    lines: list[dict]                # one per frame: `inference.telemetry.describe_frame`
+    lines: list[dict]                # one per frame: `inference.telemetry.recorder.describe_frame`
     moments: list[Moment]
     grid: tuple[int, int]            # (h, w)
     size: tuple[int, int]            # (H, W)

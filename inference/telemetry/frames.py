@@ -11,7 +11,7 @@ from dataset.errors import DatasetError
 from dataset.folder import FolderSequence
 from dataset.masks import read_image, read_labels
 from inference.scoring import score_sequence
-from inference.telemetry_moments import SequenceTelemetry, read_telemetry
+from inference.telemetry.moments import SequenceTelemetry, read_telemetry
 from model.network import STRIDE
 
 

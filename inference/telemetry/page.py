@@ -1,6 +1,6 @@
 """One HTML page to step through what a memory bank kept: all pictures and numbers inside it, no server, no library.
 
-The page is `telemetry_page.html`, in whose place for data goes one JSON object. Frames are JPEGs; what is large and
+The page is `page.html`, in whose place for data goes one JSON object. Frames are JPEGs; what is large and
 regular (label maps, entries) is deflated. Long videos are thinned: at most MAX_FRAMES frames and MAX_SOURCES source
 frames of a sequence, those that held most entries, and moments with at most MAX_ROWS entries in all.
 """
@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from dataset.masks import PALETTE
-from inference.telemetry_frames import Explained
-from inference.telemetry_moments import Moment
+from inference.telemetry.frames import Explained
+from inference.telemetry.moments import Moment
 from model.network import STRIDE
 
 MAX_FRAMES, MAX_SOURCES, MAX_ROWS = 150, 48, 300_000

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from dataset.folder import Frame
 from dataset.masks import overlay, write_image, write_labels
-from inference.output_folder import OutputFolder
 from inference.runner import RunError
+from inference.video.folder import OutputFolder
 from inference.writer import BackgroundWriter
 
 FPS = 25.0                 # of overlays where the source has none: folders, some cameras

@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dataset.files import write_text
-from inference.ablation_cells import Cell, titles
-from inference.ablation_figures import speed_figure
-from inference.ablation_records import CellReport, SequenceRecord
+from inference.ablation.cells import Cell, titles
+from inference.ablation.figures import speed_figure
+from inference.ablation.records import CellReport, SequenceRecord
 from inference.report import Table, bank_table, sequence_table
 from inference.report_pictures import capacity_figure
 from inference.report_runs import Run

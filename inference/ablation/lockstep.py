@@ -19,8 +19,8 @@ from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame
 from dataset.masks import in_pixels, read_labels
-from inference.ablation_cells import Cell
-from inference.ablation_records import CellReport, Pass, SequenceRecord, open_ablation, read_record, write_record
+from inference.ablation.cells import Cell
+from inference.ablation.records import CellReport, Pass, SequenceRecord, open_ablation, read_record, write_record
 from inference.runner import RunFolder, read_ahead
 from inference.scoring import _objects as objects_of
 from inference.scoring_live import LiveScores

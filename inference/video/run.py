@@ -9,10 +9,10 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from dataset.folder import Frame
-from inference.live_view import LiveView
-from inference.output_folder import OutputFolder
 from inference.runner import RunFolder, SequenceReport, versions, write_run
-from inference.video_output import VideoOutput
+from inference.video.folder import OutputFolder
+from inference.video.live import LiveView
+from inference.video.output import VideoOutput
 from inference.views import ViewSegmenter
 from model.signals import StopSignals
 

@@ -19,7 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from inference.memory import MemoryBank
 from inference.memory.entries import Entries
-from inference.telemetry_moments import ROW, MomentLog
+from inference.telemetry.moments import ROW, MomentLog
 from model.matching import TopK
 
 AGES = (0, 1, 5, 10, 25, 50, 100, 250, 1000)      # lower edges of the age histogram's bins, in video frames

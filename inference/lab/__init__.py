@@ -1,0 +1,1 @@
+"""The policy lab: what policies keep, replayed over stored keys without a network."""
