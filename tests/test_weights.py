@@ -10,7 +10,7 @@ from model import load_network
 from model.checkpoint import OWN_WEIGHTS
 
 CLIP = {"seed": 1234, "size": (192, 320), "length": 16, "objects": 2}
-J, TOLERANCE = 0.0, 0.02       # mean over frames 1 to 15 and both objects, every-5, fp32
+J, TOLERANCE = 0.741, 0.02       # mean over frames 1 to 15 and both objects, every-5, fp32
 
 
 def test_the_file_is_small_and_found_by_its_name():
