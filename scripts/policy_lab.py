@@ -5,15 +5,16 @@
     python scripts/policy_lab.py correlate --replay runs/lab --runs runs/every5 runs/lfu1 runs/lfu2
 
 `keys` encodes every frame's key once (about 0.2 MB a frame at 480p) and stores the annotations at stride 16. `replay`
-runs every policy at every capacity over them, in lockstep, and writes lab.csv, lab.md and lab.png: how much of the
-unbounded bank's attention each retains, beside the most that any bank could, and how well it carries the first mask
-on. `correlate` says how well these numbers order banks as full evaluations do. All go on where they were stopped.
+runs every policy at every capacity over them, in lockstep, and writes lab.md, lab.csv and lab.png: the unbounded bank's
+attention that each retains, beside the most that any bank could, and how well it carries the first mask on. `correlate`
+says how well these numbers order banks as full evaluations do. What was stopped goes on when it is run again.
 """
 
 import argparse
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,7 +23,7 @@ from dataset.davis import davis_sequences
 from inference.commands import command, device_of
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
 from inference.lab.keys import KeyFolder, encode_videos
-from inference.lab.page import mean_table, write_page
+from inference.lab.page import MAIN, capacity_table, write_page
 from inference.lab.replay import DEFAULT_ROWS, ROWS, LabOptions
 from inference.lab.study import ReplayFolder, replay_videos
 from inference.memory import build_memory
@@ -44,8 +45,7 @@ def keys(options: argparse.Namespace) -> None:
     network = load_network(options.weights, device_of(options.device))
     with open(weights_file(options.weights), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    settings = {"weights_sha256": digest, "year": options.year, "precision": options.precision,
-                "short_side": options.short_side}
+    settings = {"weights_sha256": digest} | {key: getattr(options, key) for key in ("year", "precision", "short_side")}
     folder = KeyFolder.open(options.keys, settings)
     segmenter = VideoSegmenter(network, build_memory("every_k"), precision=options.precision)
     encode_videos(sequences, segmenter, folder, options.short_side)
@@ -60,8 +60,9 @@ def replay(options: argparse.Namespace) -> None:
     videos = folder.chosen(options.sequences)
     results = replay_videos(folder, videos, lab, ReplayFolder(options.output), options.workers)
     write_page(options.output, results)
-    print(mean_table(results).markdown())
-    print(f"wrote {options.output / 'lab.csv'}, lab.md and lab.png beside it")
+    for measure in MAIN:
+        print(capacity_table(results, measure).markdown(), end="\n\n")
+    print(f"wrote {options.output / 'lab.md'}, lab.csv and lab.png beside it")
 
 
 def correlate(options: argparse.Namespace) -> None:
@@ -87,8 +88,7 @@ def parser() -> argparse.ArgumentParser:
     add("--keys", type=Path, required=True, metavar="DIR", help="folder for the keys")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
     add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
-    add("--short-side", type=int, default=0, metavar="PIXELS", help="larger frames are shrunk to it; 0: native size "
-        "(default)")
+    add("--short-side", type=int, default=0, metavar="PIXELS", help="shrink larger frames; 0: native size (default)")
 
     add = _subcommand(commands, replay, "replay policies over stored keys")
     add("--keys", type=Path, required=True, metavar="DIR", help="folder of keys")
@@ -109,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _subcommand(commands, function, text: str):
+def _subcommand(commands: argparse._SubParsersAction, function: Callable, text: str) -> Callable:
     sub = commands.add_parser(function.__name__, help=text, description=text)
     sub.set_defaults(run=function)
     return sub.add_argument

@@ -32,7 +32,7 @@ class Clairvoyant(Policy):
     def __init__(self, reference: Reference) -> None:
         super().__init__()
         self.reference = reference
-        self.future = reference.mass.flip(0).cumsum(0).flip(0)      # [stretches, entries], of a stretch and all later
 
     def score(self, entries: Entries, now: int) -> Tensor:
-        return self.future[now // self.reference.memory_every][self.reference.numbers(entries.written, entries.cell)]
+        future = self.reference.future_mass[now // self.reference.memory_every]         # of the reads after `now`
+        return future[self.reference.numbers(entries.written, entries.cell)]

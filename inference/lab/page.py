@@ -21,6 +21,7 @@ MEASURES: dict[str, Callable[[Result], float | None]] = {
     "agreement": lambda result: result.outcome.agreement,
     "propagation J": lambda result: result.outcome.propagation_j,
 }
+MAIN = ("retained", "propagation J")
 _STYLES = {BOUND: ("black", "--"), CLAIRVOYANT: ("black", "-"), UNBOUNDED: ("grey", ":")}
 
 
@@ -65,7 +66,7 @@ def mean_table(results: list[Result]) -> Table:
     found = {measure: means(results, measure) for measure in MEASURES}
     retained = found["retained"]
     order = sorted(
-        ((frames or 0, -value, policy, frames) for policy, line in retained.items() for frames, value in line.items()),
+        (frames or 0, -value, policy, frames) for policy, line in retained.items() for frames, value in line.items()
     )
     rows = []
     for _, _, policy, frames in order:
@@ -76,8 +77,21 @@ def mean_table(results: list[Result]) -> Table:
     return Table("lab", ["policy", "frames", *MEASURES, *AGE_COLUMNS], rows)
 
 
+def capacity_table(results: list[Result], measure: str) -> Table:
+    """A measure of MEASURES, a row per policy and a column per capacity, the best first; means, in per cent."""
+    found = means(results, measure)
+    capacities = sorted({frames for line in found.values() for frames in line if frames})
+    names = sorted(found, key=lambda policy: -float(np.mean(list(found[policy].values()))))
+    rows = []
+    for name in names:
+        line = found[name]
+        values = [line.get(frames, line.get(None)) for frames in capacities]       # without a capacity: at all of them
+        rows.append([name, *(number(None if value is None else 100 * value, 1) for value in values)])
+    return Table(measure, [f"{measure}, at frames", *map(str, capacities)], rows)
+
+
 def page(results: list[Result]) -> str:
-    """lab.md: what is measured, the table of means, the figure."""
+    """lab.md: what is measured, the figure, the main measures by capacity, the table of means."""
     videos = list(dict.fromkeys(result.sequence for result in results))
     return "\n".join([
         "# Memory policies replayed over keys", "",
@@ -86,9 +100,9 @@ def page(results: list[Result]) -> str:
         "can retain; agreement: of the labels read with those that the unbounded bank reads; propagation J: of the "
         "first frame's mask carried on at stride 16; age: shares of the entries held by their age in frames. "
         f"{CLAIRVOYANT}: forgets what the rest of the video attends to least.", "",
-        mean_table(results).markdown(), "",
         "![Retained attention and propagation J over the capacity](lab.png)", "",
-        "All numbers, per video: [lab.csv](lab.csv).", "",
+        *(text for measure in MAIN for text in (capacity_table(results, measure).markdown(), "")),
+        "## All measures", "", mean_table(results).markdown(), "", "Per video: [lab.csv](lab.csv).", "",
     ])
 
 

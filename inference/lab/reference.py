@@ -8,6 +8,7 @@ An entry is numbered (index of its write) * HW + cell; entries that only other b
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -69,6 +70,11 @@ class Reference:
         """Entry numbers of (frame of its write, cell), ELSEWHERE where it has none."""
         index = written // self.memory_every
         return torch.where(written % self.memory_every == 0, index * self.cells + cell, ELSEWHERE)
+
+    @cached_property
+    def future_mass(self) -> Tensor:
+        """Of a stretch and all later ones, [stretches, entries]."""
+        return self.mass.flip(0).cumsum(0).flip(0)
 
     def _mass(self) -> Tensor:
         """Softmax weight that each entry gets from all query cells of a stretch's frames, [stretches, entries]."""

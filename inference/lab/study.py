@@ -63,8 +63,13 @@ class ReplayFolder:
         write_text(self.record(video), json.dumps([asdict(result) for result in results]) + "\n")
 
     def read(self, video: str) -> list[Result]:
-        rows = json.loads(self.record(video).read_text())
-        return [Result(**row | {"outcome": Outcome(**row["outcome"])}) for row in rows]
+        """Raises DatasetError for a record that is damaged, or another version's."""
+        try:
+            rows = json.loads(self.record(video).read_text())
+            return [Result(**row | {"outcome": Outcome(**row["outcome"])}) for row in rows]
+        except (ValueError, KeyError, TypeError):
+            raise DatasetError(f"{self.record(video)}: expected the results of a video, found something else; remove "
+                               "it and run the replay again") from None
 
     def finished(self) -> list[str]:
         """Videos with results, by name."""
