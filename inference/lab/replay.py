@@ -70,7 +70,7 @@ class Replay:
     """All rows at all capacities over one video; with the unbounded bank, the clairvoyant policy and the bound.
 
     Args:
-        tick: called twice a frame.
+        tick: called after each frame that the unbounded bank has read, and then after each that all banks have seen.
     """
 
     def __init__(self, video: VideoKeys, options: LabOptions, tick: Callable[[], None] = lambda: None) -> None:

@@ -83,8 +83,9 @@ def replay_videos(
     folder.open({"keys": keys.settings, **asdict(options)})
     frames = {video: keys.videos[video]["frames"] for video in videos}
     todo = sorted((video for video in videos if not folder.record(video).is_file()), key=lambda v: (-frames[v], v))
-    bar = tqdm(total=2 * sum(frames.values()), initial=2 * sum(frames[v] for v in videos if v not in todo),
-               unit="pass", desc=f"{folder.root.name}: two passes a frame", dynamic_ncols=True, mininterval=0.5)
+    reads = {video: 2 * frames[video] - 1 for video in videos}         # the unbounded bank's, and then all banks'
+    bar = tqdm(total=sum(reads.values()), initial=sum(reads[video] for video in videos if video not in todo),
+               unit="read", desc=folder.root.name, dynamic_ncols=True, mininterval=0.5)
     with bar:
         if workers == 1 or len(todo) < 2:
             with _one_thread():
