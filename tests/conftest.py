@@ -14,6 +14,8 @@ TINY = NetworkConfig(
     key_backbone="resnet18", key_dim=16, value_dim=32, decoder_dims=(32, 16, 16), norm="group", block_norm="group"
 )
 
+torch.set_num_threads(2)      # sums are rounded by the number of threads, which decides near-ties of the golden outputs
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
