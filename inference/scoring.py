@@ -78,7 +78,7 @@ def score_sequence(ground_truth: dict[str, Path], results: Path, binary: bool) -
     if not ground_truth:
         raise DatasetError(f"sequence {results.name}: expected label maps to score against, found none; "
                            "check the folder of annotations")
-    objects = _objects(next(iter(ground_truth.values())), binary)
+    objects = objects_of(next(iter(ground_truth.values())), binary)
     names = list(ground_truth)[1:-1]
     j: dict[int, list[float]] = {number: [] for number in objects}
     f: dict[int, list[float]] = {number: [] for number in objects}
@@ -149,7 +149,7 @@ def format_table(scores: list[SequenceScores]) -> str:
     return "\n".join([texts[0], rule, *texts[1:-1], rule, texts[-1]])
 
 
-def _objects(first: Path, binary: bool) -> list[int]:
+def objects_of(first: Path, binary: bool) -> list[int]:
     if binary:
         return [1]
     labels = read_labels(first)

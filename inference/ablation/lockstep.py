@@ -22,7 +22,7 @@ from dataset.masks import in_pixels, read_labels
 from inference.ablation.cells import Cell
 from inference.ablation.records import CellReport, Pass, SequenceRecord, open_ablation, read_record, write_record
 from inference.runner import RunFolder, read_ahead
-from inference.scoring import _objects as objects_of
+from inference.scoring import objects_of
 from inference.scoring_live import LiveScores
 from inference.segmenter import Encoded, VideoSegmenter
 from inference.views import ViewSegmenter
