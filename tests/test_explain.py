@@ -152,6 +152,7 @@ def test_a_browser_shows_other_pictures_as_the_slider_moves(made, tmp_path):
     assert start["cells"] != moved["cells"]
 
 
+@pytest.mark.slow
 def test_videos_whose_objects_appear_late(weights, tmp_path):
     root = tmp_path / "YouTube"
     make_youtube(root, videos={"train": 1, "valid": 1}, frames=14, size=(60, 90), progress=False)

@@ -322,6 +322,7 @@ def test_q_in_the_window_ends_and_a_headless_opencv_says_so(folder, weights, mon
     assert "window closed: stopped, 3 frames written" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_video_that_plays_and_whole_masks(clip, weights, tmp_path):
     video = write_video(tmp_path / "long.avi", [image for image, _ in clip] * 400)
     write_labels(tmp_path / "first.png", clip[0][1])

@@ -54,6 +54,7 @@ np.save(folder + "/labels.npy", np.stack([segmenter.labels(segmenter.step(frame)
 """
 
 
+@pytest.mark.slow
 def test_a_new_process_goes_on_with_identical_masks(tiny_network, clip, tmp_path):
     segmenter = _segmenter(tiny_network)
     _steps(segmenter, clip[:7])
