@@ -41,7 +41,7 @@ class RunConfig:
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parser().parse_args(arguments)
     config = read_config(options.config, options.set)
     output = options.output or Path("runs") / options.config.stem
     torch.manual_seed(config.training.seed)
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     trainer.processes.close()
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="YAML of the stage, such as configs/static.yaml")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override values of the YAML")
@@ -73,7 +73,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint in --output, or a file")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name of the YAML>)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def read_config(path: Path, assignments: list[str]) -> RunConfig:

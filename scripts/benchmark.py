@@ -34,6 +34,23 @@ SECTIONS = ("read", "stages", "video", "window", "files", "long", "loader", "tra
 
 @command
 def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    about = machine()
+    print("  ".join(f"{key}: {value}" for key, value in about.items()))
+    measured = []
+    for section in options.only:
+        for measurement in importlib.import_module(f"scripts.benchmarks.{section}").run(options):
+            print(measurement.line(), flush=True)
+            measured.append(measurement)
+            with options.output.open("a") as file:
+                file.write(json.dumps(asdict(measurement) | {"machine": about}) + "\n")
+    if options.figure:
+        draw(measured, options.figure)
+        print(f"wrote {options.figure}")
+
+
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with DAVIS and static/ECSSD")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION",
@@ -51,20 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=5, help="of each stage (default: 5)")
     parser.add_argument("--figure", type=Path, help="also draw the measurements of this run, as PNG")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark.jsonl"), help="JSON lines are added here")
-    options = parser.parse_args(arguments)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    about = machine()
-    print("  ".join(f"{key}: {value}" for key, value in about.items()))
-    measured = []
-    for section in options.only:
-        for measurement in importlib.import_module(f"scripts.benchmarks.{section}").run(options):
-            print(measurement.line(), flush=True)
-            measured.append(measurement)
-            with options.output.open("a") as file:
-                file.write(json.dumps(asdict(measurement) | {"machine": about}) + "\n")
-    if options.figure:
-        draw(measured, options.figure)
-        print(f"wrote {options.figure}")
+    return parser
 
 
 if __name__ == "__main__":

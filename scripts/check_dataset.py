@@ -30,7 +30,7 @@ Exit status 0: nothing found, or warnings and notes only; 1: errors; 2: the fold
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         report = check(options.root, options.layout, options.year, options.workers, options.fast, progress=True)
         if options.json:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     return int(any(finding.severity == "error" for finding in report.findings))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -23,14 +23,7 @@ from model.checkpoint import save_file, save_network, to_published
 
 @command
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("input", type=Path, help="weights in either layout")
-    parser.add_argument("output", type=Path, help="file to write")
-    parser.add_argument("--to", choices=("own", "published"), default="own", help="layout to write (default: own)")
-    parser.add_argument("--mask-channels", type=int, choices=(1, 2), help="2 widens a static-stage network by zeros")
-    parser.add_argument("--half", action="store_true", help="own layout: kernels in half precision, half the size")
-    parser.add_argument("--overwrite", action="store_true", help="replace the output file")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.output.exists() and not options.overwrite:
         raise ConfigError(f"{options.output}: exists; give --overwrite to replace it")
     network = load_network(options.input, mask_channels=options.mask_channels)
@@ -39,6 +32,17 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         save_file(options.output, to_published(network))
     print(f"wrote {options.output} ({options.to} layout, {network.config.mask_channels} mask channels)")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("input", type=Path, help="weights in either layout")
+    parser.add_argument("output", type=Path, help="file to write")
+    parser.add_argument("--to", choices=("own", "published"), default="own", help="layout to write (default: own)")
+    parser.add_argument("--mask-channels", type=int, choices=(1, 2), help="2 widens a static-stage network by zeros")
+    parser.add_argument("--half", action="store_true", help="own layout: kernels in half precision, half the size")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output file")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,11 @@
-"""Write miniature synthetic data sets in the layouts of ECSSD, DAVIS 2017 and YouTube-VOS."""
+"""Write miniature synthetic data sets in the layouts of ECSSD, DAVIS 2017 and YouTube-VOS.
+
+    python scripts/make_synthetic.py --output data/miniature
+    python scripts/make_synthetic.py --output data/example --kind davis --videos 1 --frames 40
+
+Textured objects move, deform and occlude one another over a textured scene, with exact masks. They stand in for the
+real data sets in the quickstart and in tests. The same arguments give the same files.
+"""
 
 import argparse
 import shutil
@@ -13,14 +20,14 @@ _FOLDERS = {"static": "static", "davis": "DAVIS", "youtube": "YouTube"}
 _MARK = ".synthetic"    # tells our folders from the real data sets of the same name
 
 
-def main() -> int:
-    arguments = parse_arguments()
-    kinds = list(_FOLDERS) if arguments.kind == "all" else [arguments.kind]
-    folders = [arguments.output / _FOLDERS[kind] for kind in kinds]
+def main(arguments: list[str] | None = None) -> int:
+    options = checked(parser(), arguments)
+    kinds = list(_FOLDERS) if options.kind == "all" else [options.kind]
+    folders = [options.output / _FOLDERS[kind] for kind in kinds]
     try:
-        _clear(folders, arguments.overwrite)
+        _clear(folders, options.overwrite)
         for kind, folder in zip(kinds, folders, strict=True):
-            _make(kind, folder, arguments)
+            _make(kind, folder, options)
     except (OSError, ValueError) as error:
         print(f"make_synthetic: {error}", file=sys.stderr)
         return 2
@@ -28,13 +35,8 @@ def main() -> int:
     return 0
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Write small data sets of textured objects that move, deform and occlude one another over a "
-        "textured scene, with exact masks, in the folder layouts of the real data sets. They stand in for those "
-        "in the quickstart and in tests. The same arguments give the same files.",
-        epilog="example: make_synthetic.py --output data --kind all --videos 12 --frames 60",
-    )
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR",
                         help="writes DIR/static, DIR/DAVIS and DIR/YouTube, as --kind asks")
     parser.add_argument("--kind", choices=[*_FOLDERS, "all"], default="all",
@@ -51,12 +53,16 @@ def parse_arguments() -> argparse.Namespace:
                         help="another seed gives other clips (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true",
                         help="first delete what this command wrote there before; other data are never deleted")
-    arguments = parser.parse_args()
-    if arguments.videos < 1 or arguments.frames < 1 or min(arguments.size) < 32 or arguments.seed < 0:
+    return parser
+
+
+def checked(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    options = parser.parse_args(arguments)
+    if options.videos < 1 or options.frames < 1 or min(options.size) < 32 or options.seed < 0:
         parser.error("--videos and --frames must be at least 1, --size at least 32 32, and --seed at least 0")
-    if arguments.kind in ("youtube", "all") and arguments.frames < YOUTUBE_MIN_FRAMES:
+    if options.kind in ("youtube", "all") and options.frames < YOUTUBE_MIN_FRAMES:
         parser.error(f"youtube needs --frames of at least {YOUTUBE_MIN_FRAMES}")
-    return arguments
+    return options
 
 
 def _clear(folders: list[Path], overwrite: bool) -> None:
@@ -73,15 +79,15 @@ def _clear(folders: list[Path], overwrite: bool) -> None:
         (folder / _MARK).touch()
 
 
-def _make(kind: str, folder: Path, arguments: argparse.Namespace) -> None:
-    size, seed, count = tuple(arguments.size), arguments.seed, arguments.videos
+def _make(kind: str, folder: Path, options: argparse.Namespace) -> None:
+    size, seed, count = tuple(options.size), options.seed, options.videos
     held_out = max(1, count // 4)
     if kind == "static":
         make_static(folder, images=10 * count, size=size, seed=seed)
     elif kind == "davis":
-        make_davis(folder, {"train": count, "val": held_out}, arguments.frames, size, seed=seed)
+        make_davis(folder, {"train": count, "val": held_out}, options.frames, size, seed=seed)
     else:
-        make_youtube(folder, {"train": count, "valid": held_out}, arguments.frames, size, seed=seed)
+        make_youtube(folder, {"train": count, "valid": held_out}, options.frames, size, seed=seed)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="keys|replay|correlate")
 
-    add = _subcommand(commands, keys, "encode and store the keys of DAVIS sequences")
+    add = _subcommand(commands, keys, "encode and store the keys of DAVIS sequences",
+        "--davis-root DAVIS --year 2016 --weights compact --keys runs/keys")
     add("--davis-root", type=Path, required=True, help="folder with JPEGImages, Annotations and ImageSets")
     add("--year", type=int, choices=(2016, 2017), default=2016, help="2016: one object (default); 2017: several")
     add("--split", default="val", help="val, train or test-dev: a list in ImageSets (default: val)")
@@ -90,7 +91,8 @@ def parser() -> argparse.ArgumentParser:
     add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
     add("--short-side", type=int, default=0, metavar="PIXELS", help="shrink larger frames; 0: native size (default)")
 
-    add = _subcommand(commands, replay, "replay policies over stored keys")
+    add = _subcommand(commands, replay, "replay policies over stored keys",
+        "--keys runs/keys --output runs/lab --policies lfu fifo novelty --capacities 1 2 4")
     add("--keys", type=Path, required=True, metavar="DIR", help="folder of keys")
     add("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     add("--sequences", nargs="+", metavar="NAME", help="only these")
@@ -102,15 +104,20 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of policies that draw")
     add("--workers", type=positive, default=os.cpu_count(), metavar="N", help="processes (default: one per core)")
 
-    add = _subcommand(commands, correlate, "rank correlation with full evaluations")
+    add = _subcommand(commands, correlate, "rank correlation with full evaluations",
+        "--replay runs/lab --ablation runs/ablation/ablation.csv")
     add("--replay", type=Path, required=True, metavar="DIR", help="a folder that replay wrote")
     add("--runs", nargs="+", type=Path, default=[], metavar="RUN", help="run folders of eval_davis.py")
     add("--ablation", type=Path, metavar="CSV", help="ablation.csv of scripts/ablate.py, beside or in place of --runs")
     return parser
 
 
-def _subcommand(commands: argparse._SubParsersAction, function: Callable, text: str) -> Callable:
-    sub = commands.add_parser(function.__name__, help=text, description=text)
+def _subcommand(commands: argparse._SubParsersAction, function: Callable, text: str, example: str) -> Callable:
+    epilog = f"example:\n  python scripts/policy_lab.py {function.__name__} {example}"
+    formatter = argparse.RawDescriptionHelpFormatter
+    sub = commands.add_parser(
+        function.__name__, help=text, description=text, epilog=epilog, formatter_class=formatter
+    )
     sub.set_defaults(run=function)
     return sub.add_argument
 
