@@ -8,17 +8,19 @@ processes share the sequences: torchrun --nproc-per-node 2 eval_davis.py ...
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.folder import FolderSequence
-from inference.commands import add_run_flags, command, parse_with_config, run_folder, segmenter_maker
+from inference.commands import LESS_MEMORY, add_run_flags, command, parse_with_config, run_folder, segmenter_maker
 from inference.ranks import Ranks
 from inference.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring import format_table, global_statistics, score_results, write_csvs
+from scripts.arguments import CommandParser
 
 
-@command
+@partial(command, less=LESS_MEMORY)
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     sequences = davis_sequences(
@@ -54,7 +56,7 @@ def score(sequences: list[FolderSequence], run: dict, folder: RunFolder, options
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("--davis-root", type=Path, required=True, help="folder with JPEGImages, Annotations and ImageSets")
     add("--year", type=int, choices=(2016, 2017), default=2017, help="2016: one object; 2017: several (default)")

@@ -9,21 +9,23 @@ is run again. Several processes share the videos: torchrun --nproc-per-node 2 ev
 """
 
 import argparse
-import os
 import zipfile
+from functools import partial
 from pathlib import Path
 
+from dataset.files import whole
 from dataset.folder import list_images
 from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
-from inference.commands import add_run_flags, command, parse_with_config, run_folder, segmenter_maker
+from inference.commands import LESS_MEMORY, add_run_flags, command, parse_with_config, run_folder, segmenter_maker
 from inference.ranks import Ranks
 from inference.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring_youtube import score_videos, seen_and_unseen
+from scripts.arguments import CommandParser
 
 MASKS = "Annotations"
 
 
-@command
+@partial(command, less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     videos = youtube_sequences(options.youtube_root, options.all_frames_root, options.sequences)
@@ -65,17 +67,16 @@ def score(videos: list[YouTubeSequence], run: dict, folder: RunFolder, options: 
 
 def write_zip(output: Path, videos: list[str]) -> Path:
     """OUTPUT/submission.zip with Annotations/<video>/<frame>.png, as the server asks for; written atomically."""
-    archive, partial = output / "submission.zip", output / ".submission.zip.partial"
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as file:
+    archive = output / "submission.zip"
+    with whole(archive) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
         for video in videos:
             for mask in sorted((output / MASKS / video).glob("*.png")):
                 file.write(mask, f"{MASKS}/{video}/{mask.name}")
-    os.replace(partial, archive)
     return archive
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("--youtube-root", type=Path, required=True, help="folder with JPEGImages, Annotations and, maybe, meta.json")
     add("--all-frames-root", type=Path, help="the same videos with every frame: all are segmented")

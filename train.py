@@ -12,12 +12,14 @@ goes on with `--resume auto`, with the same samples and the same result as if it
 import argparse
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 import yaml
 
 from dataset.clips import ClipConfig, Clips
+from dataset.files import write_text
 from inference.commands import command, device_of
 from inference.validation import ValidationConfig, make_validation
 from model import STCN, ConfigError, NetworkConfig
@@ -26,6 +28,7 @@ from model.config import assign, from_mapping, read_yaml, to_mapping
 from model.objective import ObjectiveConfig
 from model.trainer import Trainer
 from model.training_config import TrainingConfig
+from scripts.arguments import CommandParser
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,10 @@ class RunConfig:
     validation: ValidationConfig | None = None
 
 
-@command
+@partial(
+    command, again="run the same command again with --resume auto",
+    less="training.precision=bf16, more training.accumulate, a smaller data.crop or training.batch_size take less",
+)
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     config = read_config(options.config, options.set)
@@ -55,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     resume(trainer, options.resume)
     if trainer.processes.first:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False))
+        write_text(output / "config.yaml", yaml.safe_dump(to_mapping(config), sort_keys=False))
         millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, {trainer.device}, to {output}")
     final = trainer.run()
@@ -65,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="YAML of the stage, such as configs/static.yaml")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override values of the YAML")
     parser.add_argument("--init-weights", type=Path, help="start from these weights: own or published STCN layout; "

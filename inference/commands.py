@@ -6,14 +6,18 @@ import hashlib
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+import cv2
 import torch
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
+from dataset.files import in_one_line
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.runner import RunError, RunFolder
 from inference.segmenter import VideoSegmenter
@@ -22,26 +26,58 @@ from model import CheckpointError, ConfigError, LossError, load_network
 from model.checkpoint import weights_file
 from model.config import read_yaml
 from model.fast import PRECISIONS, prepare_for_inference
+from model.signals import sigterm_as_ctrl_c
 
+# said by PyTorch on GPUs and CPUs, cuBLAS, cuDNN and OpenCV
+_LACK = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|Failed to allocate")
 USER_ERRORS = (DatasetError, CheckpointError, ConfigError, LossError, MemoryConfigError, RunError, OSError)
+LESS_MEMORY = "--precision bf16, --decode window and a bank of fewer --memory-frames take less"
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Bad input ends a command with one line on stderr and exit status 2; a signal with 130."""
+def command(
+    function: Callable[..., None], again: str = "run the same command again to go on", less: str = ""
+) -> Callable[..., None]:
+    """Bad input, a full disk and a lack of memory end a command with one line on stderr and exit status 2, Ctrl-C and
+    SIGTERM with 130. `again`: how to go on after a stop; `less`: what makes the command take less memory."""
     @functools.wraps(function)
     def run(*arguments: object) -> None:
         warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
+        threading.excepthook = _of_thread
         try:
-            function(*arguments)
+            with sigterm_as_ctrl_c():
+                function(*arguments)
         except USER_ERRORS as error:
             # a loading process wraps the error of a file in its traceback; the error itself comes last
-            message = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2]
-            print(f"error: {' '.join(message.split())}", file=sys.stderr)
-            raise SystemExit(2) from None
+            message = in_one_line(error, again).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2]
+            _leave(2, f"error: {message}")
+        except (RuntimeError, MemoryError, cv2.error) as error:
+            if not (lack := lack_of_memory(error)):
+                raise
+            _leave(2, "; ".join(filter(None, (f"error: {lack}", less))))
         except KeyboardInterrupt as interrupt:
-            print(f"{interrupt}" or "interrupted; run the same command again to go on", file=sys.stderr)
-            raise SystemExit(130) from None
+            _leave(130, str(interrupt) or f"interrupted; {again}")
     return run
+
+
+def lack_of_memory(error: Exception) -> str | None:
+    """In a few words, how much memory was lacking where this is what the error is about, otherwise None."""
+    text = str(error)
+    if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not _LACK.search(text):
+        return None
+    asked = re.search(r"allocate (\d[\d.]* ?\w+)", text)
+    where = "GPU memory" if re.search("CUDA|CUBLAS|CUDNN", text) else "memory"
+    return f"out of {where}" + (f" ({asked[1]} more were needed)" if asked else "")
+
+
+def _leave(status: int, message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(status) from None
+
+
+def _of_thread(failure: threading.ExceptHookArgs) -> None:
+    """What writes in a thread, ours and TensorBoard's, raises its error in the main thread too, which tells it."""
+    if not issubclass(failure.exc_type, OSError):
+        threading.__excepthook__(failure)
 
 
 def device_of(name: str) -> torch.device:
@@ -163,7 +199,7 @@ def run_folder(
 def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line after the flags that the YAML of --config stands for: those given later win."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    early = argparse.ArgumentParser(add_help=False)
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path)
     path = early.parse_known_args(arguments)[0].config
     flags: list[str] = []

@@ -17,6 +17,7 @@ sequences perhaps, it computes what is missing; the files show the cells and seq
 import argparse
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,6 +28,7 @@ from inference.ablation.lockstep import Ablation
 from inference.ablation.page import cost, describe, emphasised, runs_of, write_ablation
 from inference.ablation.records import COMMAND
 from inference.commands import (
+    LESS_MEMORY,
     add_network_flags,
     add_run_flags,
     command,
@@ -37,10 +39,10 @@ from inference.commands import (
 from inference.memory import INDICES, POLICIES
 from inference.report import bank_table
 from inference.runner import RunFolder
-from scripts.arguments import positive
+from scripts.arguments import CommandParser, positive
 
 
-@command
+@partial(command, less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     sequences = davis_sequences(
@@ -77,7 +79,7 @@ def ablation_folder(single: argparse.Namespace, cell: Cell) -> RunFolder:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("--davis-root", type=Path, required=True, help="folder with JPEGImages, Annotations and ImageSets")
     add("--year", type=int, choices=(2016, 2017), default=2017, help="2016: one object; 2017: several (default)")

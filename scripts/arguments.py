@@ -1,6 +1,15 @@
-"""Types of command-line arguments that the scripts share; no PyTorch, which takes seconds to load."""
+"""What the commands' parsers share; no PyTorch, which takes seconds to load."""
 
 import argparse
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Takes flags by their whole names only, so that none changes its meaning when another is added; its help keeps
+    the lines of description and epilog. Subcommands' parsers are of this class too."""
+
+    def __init__(self, **options: object) -> None:
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(**{"formatter_class": formatter, "allow_abbrev": False} | options)
 
 
 def positive(text: str) -> int:

@@ -26,6 +26,7 @@ import json
 from dataclasses import asdict
 
 from inference.commands import command
+from scripts.arguments import CommandParser
 from scripts.benchmarks.figure import draw
 from scripts.benchmarks.measure import machine
 
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with DAVIS and static/ECSSD")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION",
                         help=f"sections to run: {', '.join(SECTIONS)} (default: all)")

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from dataset.check import SEVERITIES, Report, check
 from dataset.errors import DatasetError
 from dataset.layouts import LAYOUTS, Finding
-from scripts.arguments import positive
+from scripts.arguments import CommandParser, positive
 
 SHOWN = 3       # files of a kind
 
@@ -43,9 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("root", type=Path, metavar="ROOT", help="folder of the data set")
     add("--layout", choices=LAYOUTS, help="default: recognised by the folders in ROOT")

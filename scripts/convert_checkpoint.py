@@ -19,6 +19,7 @@ import argparse
 from inference.commands import command
 from model import ConfigError, load_network
 from model.checkpoint import save_file, save_network, to_published
+from scripts.arguments import CommandParser
 
 
 @command
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("input", type=Path, help="weights in either layout")
     parser.add_argument("output", type=Path, help="file to write")
     parser.add_argument("--to", choices=("own", "published"), default="own", help="layout to write (default: own)")

@@ -28,6 +28,7 @@ from inference.commands import command
 from inference.telemetry.frames import explained
 from inference.telemetry.page import page
 from inference.telemetry.pictures import occupancy_figure, survivors_figure, usage_figure
+from scripts.arguments import CommandParser
 
 
 @command
@@ -85,7 +86,7 @@ def sequences_of(options: argparse.Namespace, run: dict) -> list[FolderSequence]
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("--run", type=Path, required=True, help="run folder of eval_davis.py or eval_youtube.py, with --telemetry")
     add("--davis-root", type=Path, help="the data of the run: folder with JPEGImages, Annotations and ImageSets")

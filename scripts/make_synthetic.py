@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dataset.synthetic import YOUTUBE_MIN_FRAMES, make_davis, make_static, make_youtube
+from scripts.arguments import CommandParser
 
 _FOLDERS = {"static": "static", "davis": "DAVIS", "youtube": "YouTube"}
 _MARK = ".synthetic"    # tells our folders from the real data sets of the same name
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR",
                         help="writes DIR/static, DIR/DAVIS and DIR/YouTube, as --kind asks")
     parser.add_argument("--kind", choices=[*_FOLDERS, "all"], default="all",

@@ -31,7 +31,7 @@ from inference.segmenter import VideoSegmenter
 from model import load_network
 from model.checkpoint import weights_file
 from model.fast import PRECISIONS
-from scripts.arguments import positive
+from scripts.arguments import CommandParser, positive
 
 
 @command
@@ -76,7 +76,7 @@ def correlate(options: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="keys|replay|correlate")
 
     add = _subcommand(commands, keys, "encode and store the keys of DAVIS sequences",
@@ -114,10 +114,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _subcommand(commands: argparse._SubParsersAction, function: Callable, text: str, example: str) -> Callable:
     epilog = f"example:\n  python scripts/policy_lab.py {function.__name__} {example}"
-    formatter = argparse.RawDescriptionHelpFormatter
-    sub = commands.add_parser(
-        function.__name__, help=text, description=text, epilog=epilog, formatter_class=formatter
-    )
+    sub = commands.add_parser(function.__name__, help=text, description=text, epilog=epilog)
     sub.set_defaults(run=function)
     return sub.add_argument
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from dataset.errors import DatasetError
 from dataset.folder import list_images
 from dataset.masks import ASPECT_TOLERANCE, read_image, read_labels, write_image, write_labels
-from scripts.arguments import positive
+from scripts.arguments import CommandParser, positive
 
 KINDS = ("JPEGImages", "Annotations")
 PARTIAL, SETTINGS = ".partial", ".prepared.json"
@@ -47,9 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("--input", type=Path, required=True, metavar="DIR", help="holds JPEGImages, Annotations and meta.json")
     add("--output", type=Path, required=True, metavar="DIR", help="gets the same folders")

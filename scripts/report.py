@@ -28,6 +28,7 @@ from inference.report import Table, bank_table, difference_table, sequence_table
 from inference.report_pictures import capacity_figure, copied_first_mask, picture, write_overlay
 from inference.report_runs import Run, by_data, read_runs
 from inference.report_thesis import coverage, thesis_tables
+from scripts.arguments import CommandParser
 
 
 @command
@@ -127,7 +128,7 @@ def table_lines(table: Table, folder: Path, stem: str) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("runs", nargs="+", type=Path, metavar="RUN", help="run folders; differences are from the first")
     add("--output", type=Path, required=True, help="the page, a .md file; pictures and CSVs go beside it")

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from dataset.errors import DatasetError
-from dataset.files import write_text
+from dataset.files import in_one_line, write_text
 from dataset.folder import list_images
 from dataset.masks import read_labels
 from inference.scoring import (
@@ -22,7 +22,7 @@ from inference.scoring import (
     score_results,
     write_csvs,
 )
-from scripts.arguments import positive
+from scripts.arguments import CommandParser, positive
 
 EXAMPLE = """\
 Both folders hold one folder per sequence: ANNOTATIONS/bear/00000.png, RESULTS/bear/00000.png. The objects are
@@ -41,15 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _score(options)
     except (DatasetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 2
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
     add("--annotations", type=Path, required=True, metavar="DIR", help="ground truth, a folder per sequence")
     add("--results", type=Path, required=True, metavar="DIR", help="masks to score, a folder per sequence")

@@ -10,6 +10,7 @@ OUTPUT/overlay.mp4 and, at the end, OUTPUT/run.json. docs/VIDEO.md tells all of 
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from dataset.given_masks import GivenMasks
 from dataset.videofile import open_video
 from inference.commands import (
+    LESS_MEMORY,
     add_memory_flags,
     add_network_flags,
     command,
@@ -33,11 +35,12 @@ from inference.video.output import FPS, VideoOutput
 from inference.video.run import segment_video, write_record
 from model import CheckpointError, ConfigError
 from model.checkpoint import OWN_WEIGHTS
+from scripts.arguments import CommandParser
 
 COMPACT = OWN_WEIGHTS / "compact.pth"
 
 
-@command
+@partial(command, again="run it again with --overwrite", less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     if options.max_frames is not None and options.max_frames < 1:
@@ -72,7 +75,7 @@ def own_weights() -> Path:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("--input", required=True, metavar="VIDEO", help="video file, folder of images, camera number (0) or URL")
     add("--mask", required=True, nargs="+", metavar="PNG", help="label map of the first frame; or several, each named "
