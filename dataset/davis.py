@@ -8,11 +8,11 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, list_images
-from dataset.masks import VOID, read_labels
+from dataset.masks import VOID, labels_in, read_label_map, read_labels
+
+DAVIS_RESOLUTIONS = ("480p", "1080p", "Full-Resolution")      # folders below JPEGImages and Annotations
 
 
 def davis_sequences(
@@ -28,7 +28,8 @@ def davis_sequences(
     the splits whose labels are kept back that is the first alone (`has_full_ground_truth`). In 2016 every
     label above 0 is the one object.
 
-    Raises DatasetError for whatever is missing below `root`, and for 0/255 masks read as year 2017.
+    Raises DatasetError for whatever is missing below `root`, for first masks without object, and, in 2017, for those of
+    0 and 255 or of greys.
     """
     root = Path(root)
     if year not in (2016, 2017):
@@ -64,24 +65,35 @@ def names_in(split_list: Path) -> list[str]:
 def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:
     images = list_images(frames)
     if not images:
-        raise DatasetError(f"{frames}: expected the frames of a sequence, found no image; "
-                           "unpack the archive again")
+        raise DatasetError(f"{frames}: expected the frames of a sequence, found no image; add them, or take the "
+                           f"sequence off the list of ImageSets")
     truth = {path.stem: path for path in list_images(annotations)}
     first = images[0].stem
     if first not in truth:
         raise DatasetError(f"{annotations / first}.png: expected the annotation of the first frame, "
-                           f"found {len(truth)} others; unpack the archive again")
-    if year == 2017 and np.array_equal(np.unique(read_labels(truth[first])), [0, VOID]):
-        raise DatasetError(f"{truth[first]}: expected object numbers as in DAVIS 2017, found only 0 and 255, "
-                           "which looks like the masks of DAVIS 2016; use --year 2016 (your own data: write 1 for 255)")
+                           f"found {len(truth)} others; add the mask of that frame (eval_youtube.py takes masks at any "
+                           "frame)")
+    _check_given(truth[first], year)
     return FolderSequence(frames.name, images, {first: truth[first]}, year == 2016, truth)
+
+
+def _check_given(path: Path, year: int) -> None:
+    """Raises DatasetError, before anything is computed, for a first mask that gives no object or greys."""
+    found = labels_in(read_labels(path) if year == 2016 else read_label_map(path))
+    if found == [0]:
+        raise DatasetError(f"{path}: expected an object in the first mask, found only 0 (background); paint it, or "
+                           "leave the sequence out with --sequences")
+    if year == 2017 and found == [0, VOID]:
+        raise DatasetError(f"{path}: expected object numbers as in DAVIS 2017, found only 0 and 255, which looks like "
+                           "the masks of DAVIS 2016; use --year 2016 (your own data: write 1 for 255)")
 
 
 def _resolution_folder(parent: Path, resolution: str) -> Path:
     folder = parent / resolution
     if not folder.is_dir():
         raise DatasetError(f"{folder}: expected the {parent.name} of DAVIS at resolution {resolution}, found "
-                           f"{_listing(parent, '*') or 'nothing'} in {parent}; check the root and --resolution")
+                           f"{_listing(parent, '*') or 'nothing'} in {parent}; check the root and --resolution, or use "
+                           "eval_youtube.py where the folders of videos are")
     return folder
 
 
@@ -100,8 +112,8 @@ def _find_split_list(root: Path, year: int, split: str, resolution: str) -> Path
 
 def _read_split_list(path: Path) -> list[str]:
     if not (names := names_in(path)):
-        raise DatasetError(f"{path}: expected the names of sequences, one a line, found none; "
-                           "unpack the archive again")
+        raise DatasetError(f"{path}: expected the names of sequences, one a line, found none; write the names of the "
+                           "folders of frames there")
     return names
 
 

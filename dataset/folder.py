@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DatasetError
-from dataset.masks import VOID, in_pixels, labels_at_size, read_image, read_labels
+from dataset.masks import VOID, in_pixels, labels_at_size, read_image, read_label_map, read_labels
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 
@@ -72,7 +72,7 @@ class FolderSequence:
         """Yield the frames from index `start` on.
 
         An annotation whose aspect ratio is within 1 % of its frame's is resized with a warning. Raises DatasetError
-        for a frame or annotation of another size, and for files that cannot be read.
+        for a frame or annotation of another size, an annotation of greys, and files that cannot be read.
         """
         size = self.size
         for path in self.frames[start:]:
@@ -88,7 +88,7 @@ class FolderSequence:
         path = self.annotations.get(frame.stem)
         if path is None:
             return None
-        labels = labels_at_size(read_labels(path), size, path, frame)
+        labels = labels_at_size((read_labels if self.binary else read_label_map)(path), size, path, frame)
         if self.binary:
             return (labels > 0).astype(np.uint8)
         objects = np.where(labels == VOID, 0, labels).astype(np.uint8)
@@ -134,4 +134,4 @@ def _image_size(path: Path) -> tuple[int, int]:
             return image.height, image.width
     except (OSError, UnidentifiedImageError) as error:
         raise DatasetError(f"{path}: expected an image, found a file that does not open as one ({error}); "
-                           "restore it from the original archive") from None
+                           "restore it from where it came, or save it again") from None

@@ -5,17 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DatasetError
 from dataset.folder import Frame
-from dataset.masks import VOID, labels_at_size, labels_in, read_labels
+from dataset.masks import VOID, labels_at_size, labels_in, read_label_map
 from dataset.videofile import VideoSource
 
-_MANY = 50      # objects: time and memory grow with their number
-_HIGH = 64      # greys above this that occur on edges alone were drawn by smoothing, not numbered
 _SHOWN = 5      # masks that `describe` names
 
 
@@ -70,29 +66,6 @@ class GivenMasks:
                  for index, path in list(self.paths.items())[:_SHOWN] if (labels := self.at(index)) is not None]
         more = len(self.paths) - _SHOWN
         return "given: " + "; ".join(parts) + (f"; and {more} more masks" if more > 0 else "")
-
-
-def read_label_map(path: Path) -> np.ndarray:
-    """As `read_labels`; raises DatasetError also for images that look like masks but hold greys, not object numbers."""
-    try:
-        with Image.open(path) as image:
-            lossy = image.format in ("JPEG", "MPO")
-    except (OSError, UnidentifiedImageError):
-        lossy = False                           # read_labels says what is wrong
-    if lossy:
-        raise DatasetError(f"{path}: expected a PNG whose pixel values are object numbers, found a JPEG, which blurs "
-                           "them; export the mask as a PNG")
-    labels = read_labels(path)
-    found = labels_in(labels)
-    kernel = np.ones((3, 3), np.uint8)
-    solid = np.bincount(labels[cv2.erode(labels, kernel) == cv2.dilate(labels, kernel)], minlength=VOID + 1)
-    edges = [value for value in found if not solid[value]]         # nowhere 3 x 3 pixels
-    if len(edges) >= max(2, len(found) / 2) and any(_HIGH < value < VOID for value in edges):
-        raise DatasetError(f"{path}: expected a value per object, found {len(found)} greys, most of them only along "
-                           "edges (an anti-aliased mask); export it without smoothing: every grey would be an object")
-    if len(found) > _MANY:
-        warnings.warn(f"{path}: {len(found) - 1} objects; time and memory grow with their number", stacklevel=2)
-    return labels
 
 
 def _by_frame(paths: list[Path], video: VideoSource) -> dict[int, Path]:

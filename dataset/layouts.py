@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dataset.davis import names_in
+from dataset.davis import DAVIS_RESOLUTIONS, names_in
 from dataset.errors import DatasetError
 from dataset.folder import list_images, natural_order
 from dataset.static import match_folder_names, match_folders, match_pairs
@@ -50,7 +50,7 @@ class Video:
 def recognise(root: Path) -> str:
     """The layout of `root`, one of LAYOUTS; raises DatasetError if it is none of them."""
     kinds = ("JPEGImages", "Annotations")
-    resolutions = [root / kind / name for kind in kinds for name in ("480p", "1080p", "Full-Resolution")]
+    resolutions = [root / kind / name for kind in kinds for name in DAVIS_RESOLUTIONS]
     if (root / "ImageSets").is_dir() or any(path.is_dir() for path in resolutions):
         return "davis"
     if any((root / kind).is_dir() for kind in kinds) or _splits(root):
@@ -99,7 +99,7 @@ def _davis(root: Path, year: int | None, findings: list[Finding]) -> tuple[str, 
     present = {path.name for resolution in resolutions for path in _folders(root / "JPEGImages" / resolution)}
     if not lists[year]:
         findings.append(Finding("error", "missing list", str(root / "ImageSets" / str(year)),
-                                f"the lists of DAVIS {year}", "none", "unpack the archive again, or check --year"))
+                                f"the lists of DAVIS {year}", "none", "add the list, or check --year"))
     listed = {name for names in lists[year].values() for name in names} or present
     for resolution in resolutions or ["480p"]:
         for folder in (root / kind / resolution for kind in ("JPEGImages", "Annotations")):
@@ -181,10 +181,10 @@ def _video(
         first = next(iter(images))
         if first not in truth:
             findings.append(Finding("error", "first frame without mask", str(masks / first) + ".png",
-                                    "the mask of the first frame", "none", "unpack the archive again"))
+                                    "the mask of the first frame", "none", "add it, or restore the data set"))
         elif 1 < len(truth) < len(images):
             findings.append(Finding("warning", "frames without mask", str(masks), f"{len(images)} masks",
-                                    str(len(truth)), "unpack the archive again"))
+                                    str(len(truth)), "right if the others are kept back; otherwise restore them"))
     names = [path.stem for path in natural_order([*({**truth, **images}).values()])]
     return Video(frames.name, labels, [(images.get(name), truth.get(name)) for name in names])
 
@@ -214,4 +214,4 @@ def _folders(parent: Path) -> list[Path]:
 
 def _missing(folder: Path, what: str, severity: Literal["error", "note"] = "error") -> Finding:
     found = "a folder without images" if folder.is_dir() else "no such folder"
-    return Finding(severity, "missing folder", str(folder), what, found, "unpack the archive again, or check --layout")
+    return Finding(severity, "missing folder", str(folder), what, found, "restore it, or check --layout")

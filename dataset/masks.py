@@ -15,6 +15,8 @@ from dataset.errors import DatasetError
 
 VOID = 255
 ASPECT_TOLERANCE = 0.01     # masks whose aspect ratio is this close to their frame's were rounded, not mixed up
+_MANY, _MOST = 50, 100      # objects: time and memory grow with their number; more are greys of a picture
+_HIGH = 64      # greys above this that occur on edges alone were drawn by smoothing, not numbered
 _COLOURED = 22   # the DAVIS palette colours this many entries; the rest are greys (i, i, i)
 
 
@@ -47,9 +49,30 @@ def read_labels(path: Path) -> np.ndarray:
     if image.mode not in ("P", "L"):
         raise DatasetError(
             f"{path}: expected an indexed or 8-bit grey PNG whose pixel values are object numbers, "
-            f"found mode {image.mode}; save it as an indexed PNG"
+            f"found mode {image.mode}; save it as an indexed PNG (docs/VIDEO.md turns colours into numbers)"
         )
     return np.asarray(image)
+
+
+def read_label_map(path: Path) -> np.ndarray:
+    """As `read_labels`; raises DatasetError also for images that look like masks but hold greys, not object numbers."""
+    if _is_jpeg(path):
+        raise DatasetError(f"{path}: expected a PNG whose pixel values are object numbers, found a JPEG, which blurs "
+                           "them; export the mask as a PNG")
+    labels = read_labels(path)
+    found = labels_in(labels)
+    kernel = np.ones((3, 3), np.uint8)
+    solid = np.bincount(labels[cv2.erode(labels, kernel) == cv2.dilate(labels, kernel)], minlength=VOID + 1)
+    edges = [value for value in found if not solid[value]]         # nowhere 3 x 3 pixels
+    if len(edges) >= max(2, len(found) / 2) and any(_HIGH < value < VOID for value in edges):
+        raise DatasetError(f"{path}: expected a value per object, found {len(found)} greys, most of them only along "
+                           "edges (an anti-aliased mask); export it without smoothing: every grey would be an object")
+    if len(found) > _MOST:
+        raise DatasetError(f"{path}: expected a value per object, {_MOST} at most, found {len(found)} values (a "
+                           "picture or a soft mask?); export a mask of 0 and object numbers")
+    if len(found) > _MANY:
+        warnings.warn(f"{path}: {len(found) - 1} objects; time and memory grow with their number", stacklevel=2)
+    return labels
 
 
 def labels_at_size(labels: np.ndarray, size: tuple[int, int], path: Path, frame: Path) -> np.ndarray:
@@ -110,6 +133,14 @@ def overlay(image: np.ndarray, labels: np.ndarray, opacity: float = 0.5) -> np.n
     return blended.astype(np.uint8)
 
 
+def _is_jpeg(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.format in ("JPEG", "MPO")
+    except (OSError, UnidentifiedImageError):
+        return False        # reading it says what is wrong
+
+
 def _open(path: Path) -> Image.Image:
     try:
         image = Image.open(path)
@@ -119,4 +150,4 @@ def _open(path: Path) -> Image.Image:
         raise DatasetError(f"{path}: expected an image, found no such file") from None
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
         raise DatasetError(f"{path}: expected a readable image, found a damaged or foreign file ({error}); "
-                           "restore it from the original archive") from None
+                           "restore it from where it came, or save it again") from None

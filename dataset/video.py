@@ -88,7 +88,7 @@ def read_video_folders(
     for name in names:
         if not (annotations / name).is_dir():
             raise DatasetError(f"{annotations / name}: expected the annotations of a listed video, found no such "
-                               "folder; unpack the archive again or take the video off the list")
+                               "folder; restore them, or take the video off the list")
         pairs = tuple(
             (frames / name / f"{path.stem}.jpg", path) for path in sorted((annotations / name).glob("*.png"))
         )

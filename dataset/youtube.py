@@ -6,14 +6,16 @@ Xu et al., "YouTube-VOS: a large-scale video object segmentation benchmark", 201
 
 import difflib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from dataset.davis import DAVIS_RESOLUTIONS
 from dataset.errors import DatasetError
-from dataset.folder import FolderSequence, Frame, list_images
+from dataset.folder import FolderSequence, Frame, list_images, natural_order
 from dataset.masks import labels_in
 
 
@@ -36,6 +38,10 @@ class YouTubeSequence(FolderSequence):
             seen |= newcomers
             given = np.where(np.isin(frame.annotation, list(newcomers)), frame.annotation, 0) if newcomers else None
             yield replace(frame, annotation=given)
+        if not (seen or start):
+            first = natural_order([*self.annotations.values()])[0]
+            warnings.warn(f"{first}: expected an object in the masks of {self.name}, found only 0 (background) in "
+                          "each; nothing was segmented", stacklevel=2)
 
 
 def youtube_sequences(
@@ -50,10 +56,7 @@ def youtube_sequences(
     Raises DatasetError for whatever is missing, and for a name that is not there.
     """
     root = Path(root)
-    for folder in (root, root / "JPEGImages", root / "Annotations"):
-        if not folder.is_dir():
-            raise DatasetError(f"{folder}: expected the YouTube-VOS layout (JPEGImages, Annotations, meta.json), found "
-                               "no such folder; check --youtube-root")
+    _check_layout(root)
     frames_root = root if all_frames_root is None else Path(all_frames_root)
     if not (frames_root / "JPEGImages").is_dir():
         raise DatasetError(f"{frames_root / 'JPEGImages'}: expected the videos with every frame, found no such folder; "
@@ -62,22 +65,32 @@ def youtube_sequences(
     annotated = (path.name for path in (root / "Annotations").iterdir() if path.is_dir())
     objects = dict.fromkeys(sorted(annotated)) if meta is None else meta
     if not objects:
-        raise DatasetError(f"{root / 'Annotations'}: expected a folder per video, found none; unpack the archive again")
+        raise DatasetError(f"{root / 'Annotations'}: expected a folder per video, found none; check --youtube-root")
     return [_sequence(root, frames_root, name, objects[name]) for name in _chosen([*objects], names, root)]
+
+
+def _check_layout(root: Path) -> None:
+    for folder in (root, root / "JPEGImages", root / "Annotations"):
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: expected the YouTube-VOS layout (JPEGImages, Annotations, meta.json), found "
+                               "no such folder; check --youtube-root")
+    if resolution := next((name for name in DAVIS_RESOLUTIONS if (root / "JPEGImages" / name).is_dir()), None):
+        raise DatasetError(f"{root}: expected the YouTube-VOS layout (JPEGImages/<video>), found that of DAVIS "
+                           f"(JPEGImages/{resolution}); use eval_davis.py --davis-root {root}")
 
 
 def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) -> YouTubeSequence:
     annotations = {path.stem: path for path in list_images(root / "Annotations" / name)}
     if not annotations:
         raise DatasetError(f"{root / 'Annotations' / name}: expected the masks of objects where they first appear, "
-                           "found none; unpack the archive again")
+                           "found none; add them, or remove the folder")
     frames = list_images(frames_root / "JPEGImages" / name)
     required = {path.stem for path in frames}
     if objects is not None:
         required = {frame for entry in objects.values() for frame in entry.get("frames", [])} or required
     if absent := sorted(required - {path.stem for path in frames}):
         raise DatasetError(f"{frames_root / 'JPEGImages' / name}: expected frame {absent[0]} that meta.json lists, "
-                           "found no such file; unpack the archive again")
+                           "found no such file; restore the frame, or remove meta.json to segment what is there")
     categories = {int(number): entry.get("category", "") for number, entry in (objects or {}).items()}
     return YouTubeSequence(name, frames, annotations, required=frozenset(required), categories=categories)
 

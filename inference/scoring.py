@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.files import write_text
-from dataset.masks import VOID, labels_in, read_labels
+from dataset.masks import VOID, labels_in, read_label_map, read_labels
 from inference.metrics import Statistics, boundary_accuracy, region_similarity, statistics
 
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
@@ -152,7 +152,7 @@ def format_table(scores: list[SequenceScores]) -> str:
 def objects_of(first: Path, binary: bool) -> list[int]:
     if binary:
         return [1]
-    labels = read_labels(first)
+    labels = read_label_map(first)
     objects = list(range(1, int(labels.max(where=labels != VOID, initial=0)) + 1))
     if not objects:
         raise DatasetError(f"{first}: expected object numbers from 1 on in the first annotation, found "

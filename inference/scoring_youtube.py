@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dataset.masks import VOID, labels_in, read_labels
+from dataset.masks import VOID, labels_in, read_label_map, read_labels
 from inference.metrics import boundary_accuracy, region_similarity
 from inference.scoring import read_result
 
@@ -58,7 +58,10 @@ def score_video(
             masks = truth == number, prediction == number, void
             score.j.append(region_similarity(*masks))
             score.f.append(boundary_accuracy(*masks))
-        for number in set(present) - {0, VOID} - scores.keys():
+        newcomers = set(present) - {0, VOID} - scores.keys()
+        if newcomers:
+            read_label_map(path)                    # raises where they are greys
+        for number in newcomers:
             scores[number] = ObjectScore(video, number, categories.get(number, ""))
     return [scores[number] for number in sorted(scores) if scores[number].j]
 

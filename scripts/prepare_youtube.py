@@ -92,7 +92,7 @@ def _videos(source: Path) -> list[str]:
     for name in sorted(frames ^ masks):
         absent = KINDS[name in frames]
         raise DatasetError(f"{source / absent / name}: expected a folder as in the other of {' and '.join(KINDS)}, "
-                           "found none; unpack the archive again, or remove the other")
+                           "found none; restore it, or remove the other")
     return sorted(frames)
 
 
@@ -124,12 +124,12 @@ def _prepare_video(source: Path, target: Path, name: str, short_side: int) -> No
         (target / kind).mkdir(exist_ok=True)
     frames = list_images(source / KINDS[0] / name)
     if not frames:
-        raise DatasetError(f"{source / KINDS[0] / name}: expected frames, found none; unpack the archive again")
+        raise DatasetError(f"{source / KINDS[0] / name}: expected frames, found none; restore them")
     sizes = {frame.stem: _resize_frame(frame, partial / KINDS[0], short_side) for frame in frames}
     for mask in list_images(source / KINDS[1] / name):
         if mask.stem not in sizes:
             raise DatasetError(f"{mask}: expected a frame {mask.stem} in {frames[0].parent}, found none; "
-                               "unpack the archive again")
+                               "restore the frame, or remove the mask")
         _resize_mask(mask, partial / KINDS[1], sizes[mask.stem])
     for kind in KINDS:
         shutil.rmtree(target / kind / name, ignore_errors=True)     # of a run that was stopped between the two
