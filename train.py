@@ -73,7 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="YAML of the stage, such as configs/static.yaml")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override values of the YAML")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                        help="override values of the YAML; may be given several times")
     parser.add_argument("--init-weights", type=Path, help="start from these weights: own or published STCN layout; "
                         "a network of one mask channel is widened for the video stage")
     parser.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint in --output, or a file")

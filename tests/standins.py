@@ -1,0 +1,64 @@
+"""Miniature stand-ins under the names that the documents use, so that their commands run as written."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+
+from dataset.masks import write_labels
+from dataset.synthetic import make_davis, make_static, make_youtube
+from dataset.synthetic_clip import SyntheticClip
+from scripts.prepare_youtube import prepare
+
+FRAMES, SIZE = 12, (64, 96)
+CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights")      # as seen from the root
+SEQUENCES = {"train": ["bear"], "val": ["breakdance", "dance-twirl"]}
+
+
+def make_standins(root: Path, weights: Path) -> None:
+    """DAVIS, YouTube-VOS, the still images of data/static, a video of one's own, and `weights` as stcn.pth."""
+    _make_davis(root / "DAVIS")
+    make_youtube(root / "YouTube-VOS", {"train": 1, "valid": 1}, FRAMES, SIZE, progress=False)
+    shutil.copytree(root / "YouTube-VOS/valid", root / "YouTube-VOS/valid_all_frames")
+    make_static(root / "pairs", 2, SIZE, progress=False)
+    _make_static(root / "pairs", root / "data/static")
+    for copy in ("mine", "data/DAVIS"):
+        shutil.copytree(root / "DAVIS", root / copy)
+    shutil.copytree(root / "YouTube-VOS", root / "data/YouTube-VOS")
+    prepare(root / "data/YouTube-VOS/train", root / "data/YouTube-VOS/train_480p")
+    shutil.copyfile(weights, root / "stcn.pth")
+    _make_video(root / "cat.mp4", root / "cat_first_frame.png")
+
+
+def _make_davis(root: Path) -> None:
+    make_davis(root, {split: len(names) for split, names in SEQUENCES.items()}, FRAMES, SIZE, progress=False)
+    for split, names in SEQUENCES.items():
+        file = root / f"ImageSets/2017/{split}.txt"
+        for made, name in zip(file.read_text().split(), names, strict=True):
+            for kind in ("JPEGImages", "Annotations"):
+                (root / kind / "480p" / made).rename(root / kind / "480p" / name)
+        file.write_text("\n".join(names) + "\n")
+    shutil.copytree(root / "ImageSets/2017", root / "ImageSets/2016")
+
+
+def _make_static(pairs: Path, root: Path) -> None:
+    """The layouts of docs/DATA.md."""
+    for folder in ("FSS-1000/abacus", "ECSSD", "BIG"):
+        shutil.copytree(pairs, root / folder)
+    for images, masks in (
+        ("DUTS-TR/DUTS-TR-Image", "DUTS-TR/DUTS-TR-Mask"), ("DUTS-TE/DUTS-TE-Image", "DUTS-TE/DUTS-TE-Mask"),
+        ("HRSOD/HRSOD_train", "HRSOD/HRSOD_train_mask"),
+    ):
+        for folder, suffix in ((images, ".jpg"), (masks, ".png")):
+            (root / folder).mkdir(parents=True)
+            for path in pairs.glob(f"*{suffix}"):
+                shutil.copy(path, root / folder)
+
+
+def _make_video(video: Path, mask: Path) -> None:
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"mp4v"), 25, SIZE[::-1])
+    for index, (image, labels) in enumerate(SyntheticClip(seed=0, size=SIZE, length=FRAMES, objects=1)):
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if index == 0:
+            write_labels(mask, labels)
+    writer.release()
