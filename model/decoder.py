@@ -6,7 +6,7 @@ from torch.nn.functional import interpolate
 
 from model.blocks import NormFactory, ResidualBlock
 from model.encoders import FrameFeatures
-from model.window import MARGIN, OUTSIDE, Window
+from model.window import MARGIN, OUTSIDE, Window, around
 
 
 class Refine(nn.Module):
@@ -38,28 +38,37 @@ class Decoder(nn.Module):
         self.predict = nn.Conv2d(dims[2], 1, 3, padding=1)
 
     def forward(
-        self, readout: Tensor, features: FrameFeatures, windows: list[Window | None] | None = None
+        self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None = None
     ) -> Tensor:
-        """`windows`: one per object of a single frame; logits outside are OUTSIDE (None: decode everywhere)."""
+        """`windows`: those of each object of a single frame; logits outside are OUTSIDE (None: decode everywhere)."""
+        if windows is not None:
+            return self._decode_windows(readout[0], features, windows)[None]
         x = self.compress(readout.flatten(0, 1), features.thin)
-        if windows is None:
-            logits = self._refine(x, features.f8, features.f4)
-        else:
-            logits = torch.stack([self._refine_window(x[i : i + 1], features, w) for i, w in enumerate(windows)])
-        return logits.unflatten(0, readout.shape[:2])
+        x = self.refine4(self.refine8(x, features.f8), features.f4)
+        return self._logits(x).unflatten(0, readout.shape[:2])
 
-    def _refine(self, x: Tensor, f8: Tensor, f4: Tensor) -> Tensor:
-        """[N, C, h, w] -> [N, 16h, 16w]"""
-        x = self.refine4(self.refine8(x, f8), f4)
+    def _logits(self, x: Tensor) -> Tensor:
+        """Features [N, C, h, w] at stride 4 -> [N, 4h, 4w]."""
         logits = self.predict(torch.relu(x)).float()
         return interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
 
-    def _refine_window(self, x: Tensor, features: FrameFeatures, window: Window | None) -> Tensor:
-        """[1, C, h, w] -> [16h, 16w], computed in the window alone."""
-        height, width = x.shape[2:]
-        logits = torch.full((16 * height, 16 * width), OUTSIDE, device=x.device)
-        if window is not None:
-            outer = window.grown(MARGIN, height, width)
-            part = self._refine(outer.crop(x), outer.crop(features.f8, 2), outer.crop(features.f4, 4))[0]
-            window.crop(logits, 16).copy_(window.within(outer).crop(part, 16))
+    def _decode_windows(self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]]) -> Tensor:
+        """[objects, C_v, h, w] -> [objects, 16h, 16w], computed in the windows alone."""
+        objects, _, h, w = readout.shape
+        logits = readout.new_full((objects, 16 * h, 16 * w), OUTSIDE, dtype=torch.float32)
+        if not any(windows):
+            return logits
+        outer = around([window for several in windows for window in several]).grown(MARGIN + 2, h, w)
+        x = self.compress(outer.crop(readout), outer.crop(features.thin))
+        for own, several, target in zip(x, windows, logits, strict=True):
+            for window in several:
+                window.scaled(16).crop(target).copy_(self._refine_window(own[None], outer, features, window))
         return logits
+
+    def _refine_window(self, x: Tensor, outer: Window, features: FrameFeatures, window: Window) -> Tensor:
+        """Compressed features [1, C, ...] of `outer` -> the logits of `window`."""
+        for refine, skip in ((self.refine8, features.f8), (self.refine4, features.f4)):
+            wide = window.grown(MARGIN, skip.shape[2] // 2, skip.shape[3] // 2)
+            x = refine(wide.within(outer).crop(x), wide.scaled(2).crop(skip))
+            window, outer = window.scaled(2), wide.scaled(2)
+        return window.within(outer).scaled(4).crop(self._logits(x)[0])

@@ -58,11 +58,11 @@ class STCN(nn.Module):
         return self.value_encoder(frame, f16, masks)
 
     def segment(
-        self, readout: Tensor, features: FrameFeatures, windows: list[Window | None] | None = None
+        self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None = None
     ) -> Tensor:
         """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W].
 
-        `windows` (B = 1, one per object) decodes only where an object can be; see `model.window`.
+        `windows` (B = 1, those of each object) decodes only where an object can be; see `model.window`.
         """
         return self.decoder(readout, features, windows)
 

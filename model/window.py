@@ -1,25 +1,30 @@
-"""Where an object can be: windows of stride-16 cells, so that the decoder's fine stages run only there.
+"""Where an object can be: windows of stride-16 cells, so that the decoder runs only there.
 
-The decoder is local. Inside a window that is decoded with MARGIN cells of surroundings the logits are those of the
-whole frame; outside it they are OUTSIDE, which is background.
+The decoder is local. Each stage gets as much of a window's surroundings as its receptive field reaches, so that the
+logits inside are those of the whole frame; outside they are OUTSIDE, which is background.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+import cv2
+import numpy as np
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-MARGIN = 4          # cells; the receptive field of the refinement stages and of the bilinear steps: 56 of 64 pixels
+MARGIN = 3          # pixels around a window that a refinement stage needs of its input, to be exact as far around its
+                    # output: two 3x3 convolutions and a bilinear step
 OUTSIDE = -30.0     # logit of a pixel that is not decoded
 EVIDENCE = 0.05     # propagated soft mask from which on a cell may hold the object
-GROWTH = 2          # cells by which those are grown
-WHOLE = 0.8         # share of the frame from which on a window is not worth its margins
+GROWTH = 1          # cells by which those are grown
+AROUND = 2          # cells of margin around a window that are computed as well, stages averaged
+CALLS = 10          # cells that could be decoded in the time it takes to start one window more
+WHOLE = 0.8         # share of the frame from which on windows are not worth their margins
 
 
 @dataclass(frozen=True)
 class Window:
-    """Cells top..bottom, left..right (the ends excluded)."""
+    """Rows top to bottom, columns left to right (the ends excluded), in pixels at one stride."""
 
     top: int
     bottom: int
@@ -30,16 +35,20 @@ class Window:
     def area(self) -> int:
         return (self.bottom - self.top) * (self.right - self.left)
 
-    def grown(self, cells: int, height: int, width: int) -> "Window":
-        """With `cells` more on each side, inside a frame of height x width cells."""
+    def grown(self, pixels: int, height: int, width: int) -> "Window":
+        """With `pixels` more on each side, inside a frame of height x width."""
         return Window(
-            max(0, self.top - cells), min(height, self.bottom + cells),
-            max(0, self.left - cells), min(width, self.right + cells),
+            max(0, self.top - pixels), min(height, self.bottom + pixels),
+            max(0, self.left - pixels), min(width, self.right + pixels),
         )
 
-    def crop(self, x: Tensor, scale: int = 1) -> Tensor:
-        """The window of [..., H, W] features that have `scale` pixels a cell."""
-        return x[..., self.top * scale : self.bottom * scale, self.left * scale : self.right * scale]
+    def scaled(self, factor: int) -> "Window":
+        """The same window at a stride `factor` times finer."""
+        return Window(self.top * factor, self.bottom * factor, self.left * factor, self.right * factor)
+
+    def crop(self, x: Tensor) -> Tensor:
+        """The window of [..., H, W], a view."""
+        return x[..., self.top : self.bottom, self.left : self.right]
 
     def within(self, outer: "Window") -> "Window":
         """The same window, counted from the corner of `outer`."""
@@ -48,19 +57,46 @@ class Window:
         )
 
 
-def windows_of(evidence: Tensor) -> list[Window | None]:
-    """A window per object from its evidence [objects, h, w] in [0, 1]; None where there is none of it.
+def around(windows: Sequence[Window]) -> Window:
+    """The smallest window that holds them all."""
+    return Window(
+        min(window.top for window in windows), max(window.bottom for window in windows),
+        min(window.left for window in windows), max(window.right for window in windows),
+    )
 
-    A window that would cover most of the frame, margins included, is the whole frame.
+
+def windows_of(evidence: Tensor) -> list[list[Window]] | None:
+    """The windows of each object from its evidence [objects, h, w] in [0, 1]; None where the whole frame is cheaper.
+
+    An object has no window where there is no evidence of it, and one for each connected region of evidence where it
+    costs less than the regions together.
     """
     height, width = evidence.shape[1:]
     grown = max_pool2d(evidence[None].float(), 2 * GROWTH + 1, 1, GROWTH)[0] >= EVIDENCE
-    rows, columns = grown.any(2).cpu(), grown.any(1).cpu()
-    windows: list[Window | None] = []
-    for row, column in zip(rows, columns, strict=True):
-        y, x = (torch.nonzero(line).flatten().tolist() for line in (row, column))
-        window = Window(y[0], y[-1] + 1, x[0], x[-1] + 1) if y else None
-        if window and window.grown(MARGIN, height, width).area >= WHOLE * height * width:
-            window = Window(0, height, 0, width)
-        windows.append(window)
+    windows = [_merge(_regions(cells), height, width) for cells in grown.cpu().numpy()]
+    cost = sum(_cost(window, height, width) for several in windows for window in several)
+    return None if cost >= WHOLE * evidence.numel() else windows
+
+
+def _regions(cells: np.ndarray) -> list[Window]:
+    """The bounding boxes of the connected regions of [h, w] bool."""
+    statistics = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)[2][1:]
+    return [Window(int(y), int(y + h), int(x), int(x + w)) for x, y, w, h, _ in statistics]
+
+
+def _merge(windows: list[Window], height: int, width: int) -> list[Window]:
+    """Replace two windows by the one around them, again and again, where that is cheapest, as long as it is cheaper."""
+    def saving(pair: tuple[Window, Window]) -> int:
+        return CALLS - _cost(around(pair), height, width) + sum(_cost(window, height, width) for window in pair)
+
+    while len(windows) > 1:
+        best = max(((a, b) for i, a in enumerate(windows) for b in windows[:i]), key=saving)
+        if saving(best) <= 0:
+            break
+        windows = [window for window in windows if window not in best] + [around(best)]
     return windows
+
+
+def _cost(window: Window, height: int, width: int) -> int:
+    """Cells to decode."""
+    return window.grown(AROUND, height, width).area

@@ -1,5 +1,7 @@
 """The network prepared for inference computes what the network computes; matching in blocks is exact."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -43,6 +45,14 @@ def test_a_prepared_network_computes_the_same(network, precision, tolerance):
     assert outputs(fast, dtype)[0].dtype == torch.float32           # keys
     assert prepare_for_inference(fast, precision) is fast
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())     # the oracle is intact
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
+def test_a_compiled_network_computes_the_same(network):
+    compiled = prepare_for_inference(network, compiled=True)
+    for value, expected in zip(outputs(compiled), outputs(network), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_shared_channels_equal_repeated_ones():

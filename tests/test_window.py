@@ -6,7 +6,7 @@ import torch
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from model import STCN
-from model.window import OUTSIDE, Window, windows_of
+from model.window import MARGIN, OUTSIDE, Window, windows_of
 from tests.test_fast import SMALL
 
 
@@ -20,20 +20,37 @@ def test_logits_inside_are_those_of_the_whole_frame(window):
     features = network.encode_key(torch.randn(1, 3, 192, 256))
     readout = torch.randn(1, 2, 32, 12, 16)
     whole = network.segment(readout, features)
-    windowed = network.segment(readout, features, [window, None])
-    torch.testing.assert_close(window.crop(windowed[0, 0], 16), window.crop(whole[0, 0], 16), rtol=1e-5, atol=1e-5)
+    windowed = network.segment(readout, features, [[window], []])
+    pixels = window.scaled(16)
+    torch.testing.assert_close(pixels.crop(windowed[0, 0]), pixels.crop(whole[0, 0]), rtol=1e-5, atol=1e-5)
     outside = torch.ones(192, 256, dtype=torch.bool)
-    window.crop(outside, 16)[:] = False
+    pixels.crop(outside)[:] = False
     assert (windowed[0, 0][outside] == OUTSIDE).all()
     assert (windowed[0, 1] == OUTSIDE).all()
 
 
-def test_windows_grow_by_two_cells_and_fall_back_to_the_frame():
+def test_less_margin_would_not_be_exact(monkeypatch):
+    monkeypatch.setattr("model.decoder.MARGIN", MARGIN - 1)
+    with pytest.raises(AssertionError, match="not close"):
+        test_logits_inside_are_those_of_the_whole_frame(Window(3, 5, 4, 9))
+
+
+def test_an_object_has_a_window_around_each_region_of_evidence():
     evidence = torch.zeros(3, 20, 30)
     evidence[0, 8, 10] = 0.06
-    evidence[1, 2:18, 3:27] = 1
-    evidence[2, 5, 5] = 0.04
-    assert windows_of(evidence) == [Window(6, 11, 8, 13), Window(0, 20, 0, 30), None]
+    evidence[0, 8, 28] = 0.06
+    evidence[1, 5, 5] = 0.04
+    evidence[2, 3, 3] = evidence[2, 3, 8] = 1       # one window around both costs less than two with their margins
+    windows = windows_of(evidence)
+    assert windows[:2] == [[Window(7, 10, 9, 12), Window(7, 10, 27, 30)], []]
+    assert windows[2] == [Window(2, 5, 2, 10)]
+
+
+def test_the_whole_frame_is_decoded_where_windows_cover_most_of_it():
+    evidence = torch.zeros(1, 20, 30)
+    evidence[0, 2:18, 3:27] = 1
+    assert windows_of(evidence) is None
+    assert windows_of(evidence * 0) == [[]]
 
 
 @pytest.mark.parametrize("late", [None, 3])

@@ -26,14 +26,15 @@ FRAMES = 24          # of each sequence
 
 
 class _Watched(VideoSegmenter):
-    """Remembers the windows of each frame, or uses those it is given."""
+    """Remembers the windows of each frame; uses those of another segmenter, where there is one, at its own cost."""
 
-    given: list[Window | None] | None = None
-    found: list[Window | None] | None = None
+    found: list[list[Window]] | None = None
+    other: "_Watched | None" = None
 
-    def _windows(self, evidence: torch.Tensor) -> list[Window | None]:
-        self.found = super()._windows(evidence)         # its time counts, also where others are used
-        return self.found if self.given is None else self.given
+    def _windows(self, evidence: torch.Tensor) -> list[list[Window]] | None:
+        own = super()._windows(evidence)
+        self.found = self.other.found if self.other else own
+        return self.found
 
 
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
@@ -70,6 +71,9 @@ def _measure(sequence, objects: int, networks: dict, precision: str) -> tuple[di
         return _Watched(networks[name], build_memory("lfu", 2), precision=precision, decode=decode)
 
     pairs = {name: (segmenter(name, "full"), segmenter(name, "window")) for name in networks}
+    guide = pairs["given"][1]
+    for _, windowed in pairs.values():
+        windowed.other = None if windowed is guide else guide
     seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in networks}
     equal, share = [], []
     for index, frame in enumerate(sequence):
@@ -78,7 +82,6 @@ def _measure(sequence, objects: int, networks: dict, precision: str) -> tuple[di
         annotation = None if frame.annotation is None else split(frame.annotation, objects)
         labels = []
         for name, pair in pairs.items():
-            pair[1].given = None if name == "given" else pairs["given"][1].found
             for one, spent in zip(pair, seconds[name], strict=True):
                 synchronise()
                 started = time.perf_counter()
@@ -86,6 +89,13 @@ def _measure(sequence, objects: int, networks: dict, precision: str) -> tuple[di
                 if index:
                     spent.append(time.perf_counter() - started)
         equal.append(float((labels[0] == labels[1]).mean()))
-        cells = math.prod((side + 15) // 16 for side in frame.image.shape[:2])
-        share += [0 if window is None else window.area / cells for window in pairs["given"][1].found or []]
+        if index:
+            share.append(_share(guide.found, math.prod((side + 15) // 16 for side in frame.image.shape[:2])))
     return seconds, statistics.mean(equal), statistics.mean(share)
+
+
+def _share(windows: list[list[Window]] | None, cells: int) -> float:
+    """Part of the frame, on average over objects, that is inside windows."""
+    if windows is None:
+        return 1
+    return sum(window.area for several in windows for window in several) / cells / len(windows)
