@@ -12,7 +12,7 @@ from scripts.prepare_youtube import prepare
 
 FRAMES, SIZE = 12, (64, 96)
 CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights")      # as seen from the root
-SEQUENCES = {"train": ["bear"], "val": ["breakdance", "dance-twirl"]}
+SEQUENCES = {"train": ["bear"], "val": ["breakdance", "dance-twirl"], "test-dev": ["tennis"]}
 
 
 def make_standins(root: Path, weights: Path) -> None:
@@ -39,6 +39,9 @@ def _make_davis(root: Path) -> None:
                 (root / kind / "480p" / made).rename(root / kind / "480p" / name)
         file.write_text("\n".join(names) + "\n")
     shutil.copytree(root / "ImageSets/2017", root / "ImageSets/2016")
+    for name in SEQUENCES["test-dev"]:
+        for mask in sorted((root / "Annotations/480p" / name).iterdir())[1:]:
+            mask.unlink()
 
 
 def _make_static(pairs: Path, root: Path) -> None:

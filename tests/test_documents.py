@@ -61,6 +61,7 @@ RUN = {
     "python scripts/segment_video.py --input cat": "",
     "python scripts/segment_video.py --input data/example": "--short-side 64 --max-frames 22",
     "python -c": "",
+    "python -m zipfile": "",
     "mkdir": "",
     "cp": "",
 }
