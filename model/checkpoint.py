@@ -80,7 +80,7 @@ def load_state(network: STCN, state: Mapping[str, Tensor], source: str, extra: s
     if missing or foreign:
         example = min(missing) if missing else min(foreign)
         raise CheckpointError(
-            f"{source}: expected the weights of {network.config}, found {len(missing)} tensors missing and "
+            f"{source}: expected the weights of {_in_words(network.config)}, found {len(missing)} tensors missing and "
             f"{len(foreign)} of another network (for example '{example}'); use weights of this architecture"
         )
     for key, tensor in own.items():
@@ -130,12 +130,15 @@ def from_published(state: Mapping[str, Tensor]) -> tuple[NetworkConfig, dict[str
     return config, {_rename(name, 0, 1): tensor for name, tensor in state.items()}
 
 
-def to_published(network: STCN) -> dict[str, Tensor]:
-    """Our network -> the published layout (with zero biases where ours were folded), for tools made for STCN."""
+def to_published(network: STCN, source: Path | str = "network") -> dict[str, Tensor]:
+    """Our network -> the published layout (with zero biases where ours were folded), for tools made for STCN.
+
+    Raises CheckpointError, which names `source`, for a network of other sizes than the thesis's.
+    """
     expected = NetworkConfig(mask_channels=network.config.mask_channels)
     if network.config != expected:
-        raise CheckpointError(f"expected the thesis's network to convert, found {network.config}: the published "
-                              "layout has no other sizes")
+        raise CheckpointError(f"{source}: expected the thesis's network, found {_in_words(network.config)}; the "
+                              "published layout has no other sizes: keep it in ours")
     state = {published_name(name): tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     for name in [name for name in state if name.startswith("value_encoder.") and name.endswith(".weight")]:
         bias = name.removesuffix("weight") + "bias"
@@ -175,17 +178,38 @@ def read_file(path: str | Path) -> dict:
     """torch.load with `weights_only=True` (a pickle in the file can run nothing) to the CPU, errors made plain."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: expected a weights file, found no such file; check the path") from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        found = {FileNotFoundError: "no such file", IsADirectoryError: "a folder"}.get(type(error), "one without access")
+        raise CheckpointError(f"{path}: expected a weights file, found {found}; check the path") from None
     except Exception as error:      # arbitrary bytes can make an unpickler raise anything
-        reason = str(error).strip().splitlines()[0][:100] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"{path}: expected a PyTorch weights file of tensors alone, found one that does not load "
-            f"({reason}); copy or download it again"
+            f"({_seems(Path(path), str(error))}); copy or download it again"
         ) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
     return content
+
+
+def _seems(path: Path, message: str) -> str:
+    """What a file is that does not load; `message`: the unpickler's."""
+    with open(path, "rb") as file:
+        head = file.read(200)
+    if not head:
+        return "an empty file"
+    # PyTorch's words for what it will not run; of a file that is no pickle at all it complains of operands
+    if "Unsupported global" in message or ("Unsupported" in message and head.startswith((b"\x80", b"PK"))):
+        return "it holds objects or code beside tensors, which are never run"
+    if head.isascii() and head.decode().replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable():
+        return f"a text file, '{' '.join(head.decode().split())[:40]}'"
+    return "it is damaged or cut off"
+
+
+def _in_words(config: NetworkConfig) -> str:
+    thesis = vars(NetworkConfig())
+    changed = [f"{name}={value}" for name, value in vars(config).items() if value != thesis[name]]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"a network of {', '.join(changed[:3])}{more}" if changed else "the thesis's network"
 
 
 def published_name(name: str) -> str:

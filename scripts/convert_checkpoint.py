@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.to == "own":
         save_network(options.output, network, half=options.half)
     else:
-        save_file(options.output, to_published(network))
+        save_file(options.output, to_published(network, options.input))
     print(f"wrote {options.output} ({options.to} layout, {network.config.mask_channels} mask channels)")
 
 
