@@ -27,7 +27,7 @@ from model.checkpoint import load_state, read_weights
 from model.config import assign, from_mapping, read_yaml, to_mapping
 from model.objective import ObjectiveConfig
 from model.trainer import Trainer
-from model.training_config import TrainingConfig
+from model.training_config import TrainingConfig, check_same_run
 from scripts.arguments import CommandParser
 
 
@@ -50,13 +50,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     config = read_config(options.config, options.set)
     output = options.output or Path("runs") / options.config.stem
-    torch.manual_seed(config.training.seed)
-    network = build_network(config, options.init_weights)
     samples = Clips(config.data, config.training.seed, config.training.batch_size, config.training.iterations)
-    validation = config.validation
+    validate, every = (make_validation(config.validation), config.validation.every) if config.validation else (None, 0)
+    torch.manual_seed(config.training.seed)
+    network = build_network(config, options.init_weights)          # after the data: it may download weights
     trainer = Trainer(
         network, samples, config.training, config.objective, output, device_of(options.device), to_mapping(config),
-        make_validation(validation) if validation else None, validation.every if validation else 0,
+        validate, every,
     )
     resume(trainer, options.resume)
     if trainer.processes.first:
@@ -110,8 +110,10 @@ def resume(trainer: Trainer, wanted: str | None) -> None:
             )
     elif wanted != "auto":
         trainer.resume(Path(wanted))
-    elif (path := trainer.resume_newest()) is not None:
-        print(f"resumed {path}", file=sys.stderr)
+    elif trainer.checkpoints:
+        check_same_run(trainer.description, trainer.output / "config.yaml")
+        if (path := trainer.resume_newest()) is not None:
+            print(f"resumed {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

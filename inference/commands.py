@@ -1,6 +1,7 @@
 """What the commands share: plain errors, the device, flags, the settings of a run."""
 
 import argparse
+import difflib
 import functools
 import hashlib
 import os
@@ -35,7 +36,7 @@ LESS_MEMORY = "--precision bf16, --decode window and a bank of fewer --memory-fr
 
 
 def command(
-    function: Callable[..., None], again: str = "run the same command again to go on", less: str = ""
+    function: Callable[..., None], again: str = "run the same command again: what is finished is kept", less: str = ""
 ) -> Callable[..., None]:
     """Bad input, a full disk and a lack of memory end a command with one line on stderr and exit status 2, Ctrl-C and
     SIGTERM with 130. `again`: how to go on after a stop; `less`: what makes the command take less memory."""
@@ -180,7 +181,7 @@ def run_folder(
     try:
         with open(weights_file(options.weights), "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise CheckpointError(f"{options.weights}: expected weights, found no such file; check --weights") from None
     names = (
         "precision", "decode", "flip", "scales", "memory", "memory_frames", "memory_every", "top_k", "index",
@@ -208,7 +209,9 @@ def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | No
         if value is False and f"--no-{flag[2:]}" in parser._option_string_actions:
             flag, value = f"--no-{flag[2:]}", True
         if flag not in parser._option_string_actions:
-            raise ConfigError(f"{path}: unknown key '{key}'; keys are flags without their dashes")
+            nearest = difflib.get_close_matches(flag, parser._option_string_actions, n=1, cutoff=0)[0]
+            raise ConfigError(f"{path}: unknown key '{key}'; did you mean '{nearest[2:].replace('-', '_')}'? Keys are "
+                              "flags without their dashes")
         if value is not False and value is not None:
             values = value if isinstance(value, list) else [] if value is True else [value]
             flags += [flag, *map(str, values)]

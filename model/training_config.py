@@ -1,9 +1,15 @@
 """How long a stage trains, and how: the options of `model.trainer`."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
-from model.config import ConfigError
+from model.config import ConfigError, read_yaml
+
+# what a run may go on with otherwise than it began: the weights do not depend on it
+_FREE = {f"training.{name}" for name in ("workers", "log_every", "picture_every", "save_every", "keep_checkpoints")}
+_SHOWN = 4      # differing keys in a message
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,31 @@ class TrainingConfig:
         if self.schedule == "step":
             return rate * (self.lr_drop if iteration >= self.lr_drop_at else 1)
         return rate * (1 - (1 - self.lr_floor) * iteration / self.iterations)
+
+
+def check_same_run(config: dict, path: Path) -> None:
+    """Raise ConfigError where `config` is not that of the run recorded at `path`, its config.yaml, if there is any.
+
+    Options that no weight depends on may differ, and the run may be made longer.
+    """
+    earlier = _flat(read_yaml(path)) if path.is_file() else {}
+    differing = {key: value for key, value in _flat(config).items()
+                 if key in earlier and value != earlier[key] and key not in _FREE}
+    if differing.get("training.iterations", 0) > earlier.get("training.iterations", 0):
+        del differing["training.iterations"]
+    if differing:
+        found = ", ".join(f"{key}={shorten(str(value), 40)} (there {shorten(str(earlier[key]), 40)})"
+                          for key, value in [*differing.items()][:_SHOWN])
+        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        raise ConfigError(
+            f"{path}: expected the settings of the run to go on with, found {found}{more}; give those, or choose "
+            f"another --output (training.iterations may be raised, {', '.join(sorted(_FREE))} may differ)"
+        )
+
+
+def _flat(mapping: dict, prefix: str = "") -> dict:
+    """Nested mappings as one of `section.key`."""
+    flat = {}
+    for key, value in mapping.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
