@@ -1,11 +1,48 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what is said of a disk that is full."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yields a temporary name beside `path` to write to: renamed to `path` at the end, removed after an error.
+
+    An OSError that names no file, as those of writing do, is given the name of this one.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with naming(path):
+            yield partial
+            os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """OSErrors that name no file leave with the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def in_one_line(error: Exception, again: str = "run the same command again") -> str:
+    """What a command says of an error; where a disk is full, what to do about it."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"{error.filename or 'output'}: {error.strerror}; free some space there, then {again}"
+    return " ".join(str(error).split())

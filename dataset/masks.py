@@ -3,7 +3,7 @@
 A label map is `[H, W]` uint8: 0 is background, 1..254 are object numbers, 255 is void in ground truth.
 """
 
-import os
+import io
 import warnings
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DatasetError
+from dataset.files import whole
 
 VOID = 255
 ASPECT_TOLERANCE = 0.01     # masks whose aspect ratio is this close to their frame's were rounded, not mixed up
@@ -116,9 +117,10 @@ def write_image(path: Path, image: "Image.Image | np.ndarray", **options) -> Non
     """Write a PIL image or an RGB array in the format of the path's suffix, atomically."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
-    partial = path.with_name(f".{path.name}.partial")
-    image.save(partial, format=Image.registered_extensions()[path.suffix.lower()], **options)
-    os.replace(partial, path)
+    encoded = io.BytesIO()       # first to memory: Pillow's own writing says little of what went wrong
+    image.save(encoded, format=Image.registered_extensions()[path.suffix.lower()], **options)
+    with whole(path) as partial:
+        partial.write_bytes(encoded.getbuffer())
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, opacity: float = 0.5) -> np.ndarray:

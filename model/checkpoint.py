@@ -160,7 +160,10 @@ def save_network(path: str | Path, network: STCN, training: dict | None = None, 
 
 
 def save_file(path: str | Path, content: object) -> None:
-    """torch.save to a temporary name beside `path`, flushed to disk, then renamed over it."""
+    """torch.save to a temporary name beside `path`, flushed to disk, then renamed over it.
+
+    Raises OSError, with the name of the file, where it cannot be written; what lay there before is untouched then.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -170,6 +173,11 @@ def save_file(path: str | Path, content: object) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except (OSError, RuntimeError) as error:        # torch.save raises one of its own over a failed write
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -179,7 +187,8 @@ def read_file(path: str | Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        found = {FileNotFoundError: "no such file", IsADirectoryError: "a folder"}.get(type(error), "one without access")
+        what = {FileNotFoundError: "no such file", IsADirectoryError: "a folder"}
+        found = what.get(type(error), "one that may not be read")
         raise CheckpointError(f"{path}: expected a weights file, found {found}; check the path") from None
     except Exception as error:      # arbitrary bytes can make an unpickler raise anything
         raise CheckpointError(

@@ -1,6 +1,9 @@
 """Leaving cleanly when asked to: SIGINT (Ctrl-C) and SIGTERM (job schedulers)."""
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class StopSignals:
@@ -22,6 +25,19 @@ class StopSignals:
     def _receive(self, number: int, _frame: object) -> None:
         self.received = signal.Signals(number).name
         signal.signal(number, self.previous[number])
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """While active, SIGTERM raises KeyboardInterrupt, so that what is under way is tidied up. Main threads only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def ignore_stop_signals(_worker: int) -> None:

@@ -102,9 +102,9 @@ class Trainer:
                         f"{signals.received}: stopped after iteration {self.iteration}, saved "
                         f"{self.checkpoints[-1]}; go on with --resume auto"
                     )
-        final = self.output / "network.pth"
-        if self.processes.first:
-            save_network(final, self.network)
+            final = self.output / "network.pth"            # a signal that comes now is too late to stop anything
+            if self.processes.first:
+                save_network(final, self.network)
         self.processes.wait()
         return final
 

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ class TrainingLog:
     """
 
     def __init__(self, folder: Path, iteration: int, iterations: int, name: str, active: bool) -> None:
+        self.folder = folder
         self.writer = SummaryWriter(str(folder), purge_step=iteration) if active else None
         self.bar = tqdm(
             total=iterations, initial=iteration, desc=name, unit="it", dynamic_ncols=True, mininterval=1.0,
@@ -32,10 +34,19 @@ class TrainingLog:
     def __enter__(self) -> "TrainingLog":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close both. TensorBoard's errors of writing, which name no file and come late, are given the folder's name;
+        what else ended the run goes before them."""
         self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
+        try:
+            if self.writer is not None:
+                self.writer.close()
+        except OSError as failure:
+            if error is None:
+                failure.filename = failure.filename or str(self.folder)
+                raise
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(self.folder)
 
     def waited(self) -> None:
         """The time since the last mark was spent waiting for data."""

@@ -4,7 +4,6 @@ A folder of keys holds `<video>.npz` per finished video and `keys.json`: what th
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
-from dataset.files import write_text
+from dataset.files import whole, write_text
 from dataset.folder import FolderSequence
 from dataset.masks import VOID, labels_at_size, labels_in, read_labels
 from inference.runner import RunError, read_ahead
@@ -78,10 +77,8 @@ class KeyFolder:
     def add(self, video: VideoKeys) -> None:
         """Write a video's keys; they are there whole or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
-        partial = self.root / f".{video.name}.partial"
-        with open(partial, "wb") as file:
+        with whole(self.file(video.name)) as partial, open(partial, "wb") as file:
             np.savez(file, keys=video.keys, shares=video.shares)
-        os.replace(partial, self.file(video.name))
         self.videos[video.name] = {
             "frames": len(video), "cells": list(video.keys.shape[2:]), "key_dim": video.keys.shape[1],
             "objects": video.shares.shape[1], "ground_truth": len(video.shares) == len(video),

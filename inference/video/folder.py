@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from dataset.files import naming
 from inference.runner import RunError
 
 _RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
@@ -30,14 +31,14 @@ class OutputFolder:
                                "or give --overwrite, which removes what segment_video wrote there")
             self._clear({Path(path).resolve() for path in needed})
         root.mkdir(parents=True, exist_ok=True)
-        self._record = open(root / _RECORD, "w", encoding="utf-8")      # noqa: SIM115 (open as long as we write)
+        (root / _RECORD).write_text("")
 
     def new(self, *parts: str) -> Path:
         """The path of a file about to be written below the folder, recorded as ours."""
         path = self.root.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._record.write(json.dumps("/".join(parts)) + "\n")
-        self._record.flush()
+        with naming(self.root / _RECORD), open(self.root / _RECORD, "a", encoding="utf-8") as record:
+            record.write(json.dumps("/".join(parts)) + "\n")
         return path
 
     def _clear(self, needed: set[Path]) -> None:
@@ -64,6 +65,14 @@ class OutputFolder:
             return []
         ours = (*_OURS, ".overlay.partial.mp4")
         lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
-        parts = [json.loads(line).split("/") for line in lines if line.startswith('"') and line.endswith('"')]
+        parts = [_parts(line) for line in lines]
         finals = [self.root.joinpath(*names) for names in parts if names[0] in ours and ".." not in names]
         return [path for final in finals for path in (final, final.with_name(f".{final.name}.partial"))]
+
+
+def _parts(line: str) -> list[str]:
+    """The parts of a recorded path; of a line that was cut short, none."""
+    try:
+        return str(json.loads(line)).split("/")
+    except ValueError:
+        return [""]

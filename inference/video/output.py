@@ -1,5 +1,6 @@
 """What is written of a user's video, frame by frame: masks, an overlay video, cut-outs. Usable wherever it ends."""
 
+import errno
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -37,7 +38,8 @@ class VideoOutput(BackgroundWriter):
 
     def describe(self) -> str:
         """What lies in the folder, for people."""
-        kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if self.overlay_fps else [])]
+        video = self._video is not None and self._video.path.exists()
+        kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if video else [])]
         contents = f" ({', '.join(kinds)})" if self.written else ""
         return f"{self.written} frames written to {self.folder.root}{contents}"
 
@@ -122,12 +124,17 @@ class _MPEG4:
         if not self.writer.isOpened():
             raise RunError(f"{path}: expected a video to write to, found that OpenCV cannot; install av, or give "
                            "--no-overlay")
+        self.path, self.written = path, 0
 
     def write(self, image: np.ndarray) -> None:
         self.writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self.written += 1
 
     def close(self) -> None:
+        """Raises OSError where pictures are missing: OpenCV says nothing of a disk that is full."""
         self.writer.release()
+        if cv2.VideoCapture(str(self.path)).get(cv2.CAP_PROP_FRAME_COUNT) < self.written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
 def _pyav() -> ModuleType | None:

@@ -48,7 +48,7 @@ def segment_video(
                 raise KeyboardInterrupt(signals.received)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(f"{str(stop) or 'interrupted'}: stopped, {output.describe()}; the video is not "
-                                "finished, so there is no run.json") from None
+                                "finished, so there is no run.json; --overwrite starts anew") from None
     except BaseException:
         print(f"stopped before the end, {output.describe()}; there is no run.json", file=sys.stderr)
         raise
