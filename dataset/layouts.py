@@ -53,7 +53,12 @@ def recognise(root: Path) -> str:
     resolutions = [root / kind / name for kind in kinds for name in DAVIS_RESOLUTIONS]
     if (root / "ImageSets").is_dir() or any(path.is_dir() for path in resolutions):
         return "davis"
-    if any((root / kind).is_dir() for kind in kinds) or _splits(root):
+    if any((root / kind).is_dir() for kind in kinds):
+        return "youtube"
+    if sets := _data_sets_in(root):
+        raise DatasetError(f"{root}: expected one data set, found {len(sets)} in it: {', '.join(sets)}; give one of "
+                           "them")
+    if _splits(root):
         return "youtube"
     if any(mask for _, mask in match_pairs(root)):
         return "pairs"
@@ -63,6 +68,25 @@ def recognise(root: Path) -> str:
         return "frames"
     raise DatasetError(f"{root}: expected one of the layouts {', '.join(LAYOUTS)} (docs/DATA.md), found "
                        f"{', '.join(path.name for path in _folders(root)[:8]) or 'nothing'} in it; check the path")
+
+
+def _data_sets_in(root: Path) -> list[str]:
+    """The folders of `root`, with their layouts, where they are data sets of their own: more than the splits of one
+    YouTube-VOS, or the class folders of one FSS-1000."""
+    found = {}
+    for folder in _folders(root):
+        if any((folder / name).is_dir() for name in ("JPEGImages", "Annotations", "ImageSets")):
+            resolutions = [folder / "JPEGImages" / name for name in DAVIS_RESOLUTIONS]
+            davis = (folder / "ImageSets").is_dir() or any(path.is_dir() for path in resolutions)
+            found[folder] = "davis" if davis else "split"
+        elif _splits(folder):
+            found[folder] = "youtube"
+        elif match_folder_names(folder):
+            found[folder] = "folders"
+    if not set(found.values()) - {"split"}:
+        return []
+    found |= {folder: "pairs" for folder in _folders(root) if folder not in found and match_pairs(folder)}
+    return [f"{folder.name} ({found[folder].replace('split', 'youtube')})" for folder in sorted(found)]
 
 
 def list_videos(root: Path, layout: str, year: int | None, findings: list[Finding]) -> tuple[str, list[Video]]:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 import re
 import tempfile
+import warnings
 
 from dataset.davis import davis_sequences
 from dataset.errors import DatasetError
@@ -85,9 +86,9 @@ def data_section(runs: list[Run], copied: dict[str, float] | None, folder: Path,
         "Scores in per cent; FPS excludes reading and writing files; held: memory entries over the cells of a frame.",
         "",
     ]
-    if any(set(run.sequences) != set(first.sequences) for run in runs):
-        counts = ", ".join(f"{run.title}: {len(run.sequences)}" for run in runs)
-        lines += [f"The runs are over different sequences ({counts}), and so are the scores in this table.", ""]
+    if difference := difference_of(runs):
+        lines += [difference, ""]
+        warnings.warn(f"{first.data}: {difference} Compare runs over the same data and --sequences", stacklevel=2)
     lines += table_lines(bank_table(runs, copied), folder, stem)
     if capacity_figure(runs, folder / f"{stem}-capacity.png"):
         lines += ["### J&F over the capacity", "", f"![J&F over capacity]({stem}-capacity.png)", ""]
@@ -95,6 +96,19 @@ def data_section(runs: list[Run], copied: dict[str, float] | None, folder: Path,
     lines += table_lines(sequence_table(scored), folder, stem) if scored else []
     lines += table_lines(difference_table(scored), folder, stem) if len(scored) > 1 else []
     return lines
+
+
+def difference_of(runs: list[Run]) -> str | None:
+    """What runs are not over alike; None where their scores can be compared."""
+    first = runs[0]
+    if any(set(run.sequences) != set(first.sequences) for run in runs):
+        what, counts = "sequences", [len(run.sequences) for run in runs]
+    elif any(run.totals["frames"] != first.totals["frames"] for run in runs):
+        what, counts = "numbers of frames", [run.totals["frames"] for run in runs]
+    else:
+        return None
+    found = ", ".join(f"{run.title}: {count}" for run, count in zip(runs, counts, strict=True))
+    return f"The runs are over different {what} ({found}), and so are the scores in this table."
 
 
 def thesis_section(runs: list[Run], output: Path) -> list[str]:
