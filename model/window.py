@@ -15,7 +15,7 @@ from torch.nn.functional import max_pool2d
 MARGIN = 3          # pixels around a window that a refinement stage needs of its input, to be exact as far around its
                     # output: two 3x3 convolutions and a bilinear step
 OUTSIDE = -30.0     # logit of a pixel that is not decoded
-EVIDENCE = 0.05     # propagated soft mask from which on a cell may hold the object
+EVIDENCE = 0.02     # propagated soft mask from which on a cell may hold the object
 GROWTH = 1          # cells by which those are grown
 AROUND = 2          # cells of margin around a window that are computed as well, stages averaged
 CALLS = 10          # cells that could be decoded in the time it takes to start one window more

@@ -37,9 +37,9 @@ def test_less_margin_would_not_be_exact(monkeypatch):
 
 def test_an_object_has_a_window_around_each_region_of_evidence():
     evidence = torch.zeros(3, 20, 30)
-    evidence[0, 8, 10] = 0.06
-    evidence[0, 8, 28] = 0.06
-    evidence[1, 5, 5] = 0.04
+    evidence[0, 8, 10] = 0.03
+    evidence[0, 8, 28] = 0.03
+    evidence[1, 5, 5] = 0.01
     evidence[2, 3, 3] = evidence[2, 3, 8] = 1       # one window around both costs less than two with their margins
     windows = windows_of(evidence)
     assert windows[:2] == [[Window(7, 10, 9, 12), Window(7, 10, 27, 30)], []]
