@@ -78,6 +78,12 @@ def links(document: str) -> list[str]:
     return [target for target in targets if not target.startswith(("http:", "https:", "mailto:"))]
 
 
+def anchors(document: Path) -> set[str]:
+    """What a document's headings are called in links."""
+    headings = re.findall(r"^#+ (.*)$", _FENCED.sub("", document.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @functools.cache
 def parser_of(script: str) -> argparse.ArgumentParser:
     return importlib.import_module(script.removesuffix(".py").replace("/", ".")).parser()

@@ -25,6 +25,7 @@ from tests.documents import (
     ROOT,
     SCRIPTS,
     Block,
+    anchors,
     blocks,
     commands,
     flags_of,
@@ -39,6 +40,7 @@ from tests.standins import CODE, make_standins
 
 TINY = (
     "network.key_backbone=resnet18 network.key_dim=16 network.value_dim=32 network.decoder_dims=[32,16,16] "
+    "network.norm=group network.block_norm=group "
     "data.crop=64 training.iterations=1 training.batch_size=2 training.workers=0 training.pretrained=false"
 )
 # Beginnings of the commands that are run, in miniature folders of the documents' names (tests/standins.py), and the
@@ -157,8 +159,10 @@ def test_keys_in_inline_code_exist():
 def test_links_and_files_in_inline_code_exist():
     for document in DOCUMENTS:
         for target in links(document):
-            path = (ROOT / document).parent / target.partition("#")[0]
+            name, _, anchor = target.partition("#")
+            path = (ROOT / document).parent / name if name else ROOT / document
             assert path.exists(), f"{document}: {target} does not exist"
+            assert not anchor or anchor in anchors(path), f"{document}: {target}: no such heading"
         for code in inline_code(document):
             if re.match(r"(configs|dataset|docs|inference|model|scripts|tests|weights)/[\w./-]*$", code):
                 assert (ROOT / code).exists(), f"{document}: `{code}` does not exist"
