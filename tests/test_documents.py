@@ -2,12 +2,10 @@
 
 import dataclasses
 import functools
-import glob
-import importlib
+import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,12 +17,12 @@ import train
 from dataset.clips import SourceConfig
 from dataset.synthetic_clip import SyntheticClip
 from inference.memory import POLICIES
-from model.config import from_mapping
+from model.config import ConfigError, from_mapping
+from tests.document_commands import NOT_RUN, RUN, row_of, run_commands
 from tests.documents import (
     DOCUMENTS,
     ROOT,
     SCRIPTS,
-    Block,
     anchors,
     blocks,
     commands,
@@ -38,57 +36,11 @@ from tests.documents import (
 )
 from tests.standins import CODE, make_standins
 
-TINY = (
-    "network.key_backbone=resnet18 network.key_dim=16 network.value_dim=32 network.decoder_dims=[32,16,16] "
-    "network.norm=group network.block_norm=group "
-    "data.crop=64 training.iterations=1 training.batch_size=2 training.workers=0 training.pretrained=false"
-)
-# Beginnings of the commands that are run, in miniature folders of the documents' names (tests/standins.py), and the
-# flags that are added so that this takes seconds; what comes last on a command line wins. The first match counts.
-RUN = {
-    "python train.py": f"--set {TINY}",
-    "python eval_davis.py": "",
-    "python eval_youtube.py": "",
-    "python scripts/ablate.py": "--memory every_k lfu novelty --memory-frames 1 2 --sequences breakdance",
-    "python scripts/check_dataset.py": "",
-    "python scripts/explain.py": "",
-    "python scripts/make_synthetic.py --output data/miniature": "--size 64 96 --frames 12 --videos 1 --overwrite",
-    "python scripts/make_synthetic.py --output data/example": "",
-    "python scripts/policy_lab.py keys": "--sequences breakdance",
-    "python scripts/policy_lab.py replay": "--policies lfu novelty --capacities 1 2 --workers 1",
-    "python scripts/policy_lab.py correlate": "",
-    "python scripts/prepare_youtube.py": "",
-    "python scripts/report.py": "",
-    "python scripts/score_results.py": "",
-    "python scripts/segment_video.py --input cat": "",
-    "python scripts/segment_video.py --input data/example": "--short-side 64 --max-frames 22",
-    "python -c": "",
-    "python -m zipfile": "",
-    "mkdir": "",
-    "cp": "",
-}
-# Beginnings of the commands that are parsed, not run, and why. These come before RUN.
-NOT_RUN = {
-    "bash scripts/quickstart.sh": "ten minutes; its commands are parsed below",
-    "bash scripts/test.sh": "it runs these tests",
-    "tensorboard": "a server that runs until it is stopped",
-    "torchrun": "several processes, on GPUs; tests/test_several_processes.py starts some",
-    "python scripts/convert_checkpoint.py": "weights of the thesis's full network; tests/test_checkpoint.py",
-    "python scripts/benchmark.py": "minutes of measuring; tests/test_benchmark.py runs its sections",
-    "python scripts/segment_video.py --input 0": "a camera",
-    "python scripts/segment_video.py --input rtsp": "a network stream",
-    "python -c \"import cv2; cv2.imwrite('frame.png'": "a camera",
-}
 NAMES = {                                                  # what Python blocks of a document take for granted
     "README.md": lambda: {"video": list(SyntheticClip(seed=0, size=(64, 96), length=3, objects=2))},
 }
 OTHER_FLAGS = {"--quick", "-k", "-m"}                      # of scripts/test.sh and pytest
 WITH_COMMANDS = [document for document in DOCUMENTS if any(b.language in ("bash", "python") for b in blocks(document))]
-
-
-def row_of(table: dict[str, str], command: str) -> str | None:
-    """The first beginning in `table` that the command has."""
-    return next((beginning for beginning in table if command.startswith(beginning)), None)
 
 
 @functools.cache
@@ -103,8 +55,8 @@ def bash_commands() -> list[tuple[str, str]]:
 def test_every_command_is_in_a_table():
     for where, command in bash_commands():
         assert row_of(NOT_RUN, command) or row_of(RUN, command) is not None, (
-            f"{where}: nothing runs `{command}`. Add its beginning to RUN of tests/test_documents.py, with flags that "
-            "make it take seconds on the stand-ins of tests/standins.py; or to NOT_RUN, with the reason."
+            f"{where}: nothing runs `{command}`. Add its beginning to RUN of tests/document_commands.py, with flags "
+            "that make it take seconds on the stand-ins of tests/standins.py; or to NOT_RUN, with the reason."
         )
 
 
@@ -118,11 +70,18 @@ def test_every_command_parses_and_its_files_exist():
         words = shlex.split(command, comments=True)
         try:
             parse(words)
-        except SystemExit:
-            pytest.fail(f"{where}: `{command}` does not parse (see stderr)")
+        except (SystemExit, ConfigError) as error:
+            pytest.fail(f"{where}: `{command}` does not parse: {error} (and see stderr)")
         for word in words:
             if re.match(r"(configs|scripts|docs|tests|weights)/[\w./-]+$", word):
                 assert (ROOT / word).exists(), f"{where}: {word} does not exist"
+
+
+def test_commands_lie_in_bash_blocks():
+    for document in DOCUMENTS:
+        for block in blocks(document):
+            commanding = re.search(r"^(python|torchrun|bash) ", block.text, re.MULTILINE)
+            assert block.language == "bash" or not commanding, f"{block.where}: open this block with ```bash"
 
 
 def test_commands_in_inline_code_parse():
@@ -212,7 +171,7 @@ def workspace(standins, tmp_path, monkeypatch) -> Path:
     for name in CODE:
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{Path('/usr/bin')}:/bin")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)     # `python` is this one
     threads = torch.get_num_threads()
     torch.set_num_threads(1)                               # pictures this small gain nothing from more
     yield tmp_path
@@ -234,21 +193,3 @@ def test_a_document_can_be_followed(document, workspace):
     finally:
         POLICIES.clear()
         POLICIES.update(policies)
-
-
-def run_commands(block: Block) -> None:
-    for command in commands(block.text):
-        if row_of(NOT_RUN, command):
-            continue
-        words = shlex.split(command, comments=True)
-        ours = script_and_arguments(words)
-        if ours is None:
-            subprocess.run(["bash", "-c", command], check=True)
-            continue
-        arguments = [path for word in ours[1] for path in (sorted(glob.glob(word)) if "*" in word else [word])]
-        module = importlib.import_module(ours[0].removesuffix(".py").replace("/", "."))
-        try:
-            status = module.main([*arguments, *shlex.split(RUN[row_of(RUN, command)])])
-        except SystemExit as stop:
-            status = stop.code
-        assert not status, f"{block.where}: `{command}` ended with exit status {status}"

@@ -1,0 +1,73 @@
+"""Which commands of the documents are run, in what miniature, and which are not, and why."""
+
+import glob
+import importlib
+import shlex
+import subprocess
+
+from tests.documents import Block, commands, script_and_arguments
+
+TINY = (
+    "network.key_backbone=resnet18 network.key_dim=16 network.value_dim=32 network.decoder_dims=[32,16,16] "
+    "network.norm=group network.block_norm=group "
+    "data.crop=64 training.iterations=1 training.batch_size=2 training.workers=0 training.pretrained=false"
+)
+# Beginnings of the commands that are run, in miniature folders of the documents' names (tests/standins.py), and the
+# flags that are added so that this takes seconds; what comes last on a command line wins. The first match counts.
+RUN = {
+    "python train.py": f"--set {TINY}",
+    "python eval_davis.py": "",
+    "python eval_youtube.py": "",
+    "python scripts/ablate.py": "--memory every_k lfu novelty --memory-frames 1 2 --sequences breakdance",
+    "python scripts/check_dataset.py": "",
+    "python scripts/explain.py": "",
+    "python scripts/make_synthetic.py --output data/miniature": "--size 64 96 --frames 12 --videos 1 --overwrite",
+    "python scripts/make_synthetic.py --output data/example": "",
+    "python scripts/policy_lab.py keys": "--sequences breakdance",
+    "python scripts/policy_lab.py replay": "--policies lfu novelty --capacities 1 2 --workers 1",
+    "python scripts/policy_lab.py correlate": "",
+    "python scripts/prepare_youtube.py": "",
+    "python scripts/report.py": "",
+    "python scripts/score_results.py": "",
+    "python scripts/segment_video.py --input cat": "",
+    "python scripts/segment_video.py --input data/example": "--short-side 64 --max-frames 22",
+    "python -c": "",
+    "python -m zipfile": "",
+    "mkdir": "",
+    "cp": "",
+}
+# Beginnings of the commands that are parsed, not run, and why. These come before RUN.
+NOT_RUN = {
+    "bash scripts/quickstart.sh": "ten minutes; its commands are parsed below",
+    "bash scripts/test.sh": "it runs these tests",
+    "tensorboard": "a server that runs until it is stopped",
+    "torchrun": "several processes, on GPUs; tests/test_several_processes.py starts some",
+    "python scripts/convert_checkpoint.py": "weights of the thesis's full network; tests/test_checkpoint.py",
+    "python scripts/benchmark.py": "minutes of measuring; tests/test_benchmark.py runs its sections",
+    "python scripts/segment_video.py --input 0": "a camera",
+    "python scripts/segment_video.py --input rtsp": "a network stream",
+    "python -c \"import cv2; cv2.imwrite('frame.png'": "a camera",
+}
+
+
+def row_of(table: dict[str, str], command: str) -> str | None:
+    """The first beginning in `table` that the command has."""
+    return next((beginning for beginning in table if command.startswith(beginning)), None)
+
+
+def run_commands(block: Block) -> None:
+    for command in commands(block.text):
+        if row_of(NOT_RUN, command):
+            continue
+        words = shlex.split(command, comments=True)
+        ours = script_and_arguments(words)
+        if ours is None:
+            subprocess.run(["bash", "-c", command], check=True)
+            continue
+        arguments = [path for word in ours[1] for path in (sorted(glob.glob(word)) if "*" in word else [word])]
+        module = importlib.import_module(ours[0].removesuffix(".py").replace("/", "."))
+        try:
+            status = module.main([*arguments, *shlex.split(RUN[row_of(RUN, command)])])
+        except SystemExit as stop:
+            status = stop.code
+        assert not status, f"{block.where}: `{command}` ended with exit status {status}"
