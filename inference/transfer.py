@@ -7,7 +7,7 @@ from torch import Tensor
 
 def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """The array on `device`; to a GPU through pinned memory, beside what it is computing."""
-    host = torch.tensor(np.ascontiguousarray(array))        # a copy: the caller's may be read-only
+    host = torch.from_numpy(np.array(array, order="C"))      # a copy: the caller's may be read-only or mirrored
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
 
 

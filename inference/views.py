@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from dataset.masks import labels_in
 from inference.segmenter import VideoSegmenter
+from model.network import STRIDE
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ class View:
     flip: bool = False
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the view of a frame of this size."""
+        """(height, width) of the view of a frame of this size; never shrunk below a cell of the network."""
         shortest = min(height, width)
         factor = self.scale * (min(1.0, self.short_side / shortest) if self.short_side else 1.0)
-        return (height, width) if factor == 1 else (round(height * factor), round(width * factor))
+        height, width = (max(round(side * factor), min(side, STRIDE)) for side in (height, width))
+        return height, width
 
 
 class ViewSegmenter:
@@ -90,11 +92,15 @@ def views_of(short_side: int, scales: tuple[float, ...], flip: bool) -> tuple[Vi
 
 
 def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.ndarray:
-    """A label map in a view. An object that sampling would lose keeps the pixel of its centre."""
+    """A label map in a view. An object that sampling would lose keeps a pixel: its centre, or the nearest to it that
+    is not another object's only one."""
     shown = _show(labels, size, False, cv2.INTER_NEAREST_EXACT)
-    for number in set(labels_in(labels)) - set(labels_in(shown)):
-        row, column = (np.median(line) for line in np.nonzero(labels == number))
-        shown[int(row * size[0] / labels.shape[0]), int(column * size[1] / labels.shape[1])] = number
+    for number in sorted(set(labels_in(labels)) - set(labels_in(shown))):
+        centre = [np.median(line) + 0.5 for line in np.nonzero(labels == number)]
+        row, column = (at * to / of - 0.5 for at, to, of in zip(centre, size, labels.shape, strict=True))
+        rows, columns = np.nonzero((np.bincount(shown.ravel())[shown] > 1) | (shown == 0))
+        nearest = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
+        shown[rows[nearest], columns[nearest]] = number
     return np.ascontiguousarray(shown[:, ::-1]) if flip else shown
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from model import STCN, NetworkConfig
 from model.checkpoint import from_published, load_state, save_network
@@ -13,6 +14,13 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = NetworkConfig(
     key_backbone="resnet18", key_dim=16, value_dim=32, decoder_dims=(32, 16, 16), norm="group", block_norm="group"
 )
+
+settings.register_profile(
+    "suite", max_examples=200, deadline=None, derandomize=True, database=None, report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("long", settings.get_profile("suite"), max_examples=2000, derandomize=False)
+settings.load_profile("suite")      # pytest --hypothesis-profile long tests/test_fuzz.py: new cases every time
 
 torch.set_num_threads(2)      # sums are rounded by the number of threads, which decides near-ties of the golden outputs
 

@@ -80,6 +80,20 @@ def test_a_frozen_bank_is_read_but_never_changed(tiny_network, clip):
     assert not torch.equal(before["tensors"]["_usage"], entries.state()["tensors"]["_usage"])
 
 
+def test_a_frozen_bank_says_that_it_cannot_learn_an_object(tiny_network, clip):
+    segmenter = _segmenter(tiny_network)
+    segmenter.freeze()
+    with pytest.raises(ValueError, match=r"frame 0: .*the frozen bank knows, \[\], found \[1\]; freeze\(False\)"):
+        segmenter.step(*clip[0])
+    segmenter.freeze(False)
+    _steps(segmenter, clip[:3])
+    segmenter.freeze()
+    frame, labels = clip[4]
+    assert segmenter.step(frame, labels * (labels == 1)).shape == (2, 50, 71)     # of a known one, for this frame alone
+    with pytest.raises(ValueError, match=r"frame 4: .*the frozen bank knows, \[1\], found \[1, 2\]"):
+        segmenter.step(frame, labels)
+
+
 def test_a_bank_finds_its_objects_in_another_video_of_another_size(tiny_network, clip):
     segmenter = _segmenter(tiny_network)
     _steps(segmenter, clip[:5])

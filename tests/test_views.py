@@ -38,7 +38,7 @@ def test_mirroring_the_video_mirrors_the_average_of_both_views(tiny_network):
     ("view", "size"),
     [
         (View(), (1080, 1920)), (View(short_side=480), (480, 853)), (View(short_side=480, scale=1.5), (720, 1280)),
-        (View(short_side=2000), (1080, 1920)), (View(scale=0.5), (540, 960)),
+        (View(short_side=2000), (1080, 1920)), (View(scale=0.5), (540, 960)), (View(scale=0.01), (16, 19)),
     ],
 )
 def test_sizes(view, size):
@@ -54,6 +54,14 @@ def test_an_object_that_shrinking_would_lose_keeps_a_pixel(tiny_network):
     assert segmenter.objects == [1, 2]
     assert [view.objects for view in segmenter.segmenters] == [[1, 2]] * 4
     torch.testing.assert_close(probabilities.sum(0), torch.ones(60, 90))
+
+
+def test_lost_objects_that_lie_side_by_side_keep_a_pixel_each(tiny_network):
+    labels = np.zeros((60, 90), np.uint8)
+    labels[0, [0, 1, 2, 3, 4]] = 3, 9, 1, 7, 8
+    segmenter = ViewSegmenter(lambda: VideoSegmenter(tiny_network, build_memory("lfu")), views_of(0, (1.0, 0.3), True))
+    segmenter.step(np.zeros((60, 90, 3), np.uint8), labels)
+    assert [view.objects for view in segmenter.segmenters] == [[1, 3, 7, 8, 9]] * 4
 
 
 def test_probabilities_come_back_at_the_frames_size_and_sum_to_one(tiny_network):
