@@ -2,7 +2,7 @@
 
 With --telemetry a run leaves, for each sequence:
     OUTPUT/telemetry/<sequence>.jsonl           a line of JSON per frame: `describe_frame`
-    OUTPUT/telemetry/<sequence>.npz             every entry held at the writes: `inference/telemetry_moments.py`
+    OUTPUT/telemetry/<sequence>.npz             every entry held at the writes: `inference/telemetry/moments.py`
     OUTPUT/telemetry/tensorboard/<sequence>/    four of the lines' numbers as curves
 `scripts/explain.py` draws them. Several views: the first one's bank.
 """
