@@ -58,8 +58,13 @@ def split_names(root: Path, year: int, split: str, resolution: str = "480p") -> 
 
 def names_in(split_list: Path) -> list[str]:
     """Sequence names in order; a line is a name, or (2016 archive) a frame's path and its annotation's."""
-    first_words = [line.split()[0] for line in split_list.read_text().splitlines() if line.strip()]
-    return list(dict.fromkeys(Path(word).parent.name or word for word in first_words))
+    try:
+        lines = split_list.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DatasetError(f"{split_list}: expected names of sequences in UTF-8, found another encoding; save it as "
+                           "UTF-8") from None
+    lines = [line.strip() for line in lines if line.strip()]
+    return list(dict.fromkeys(Path(line.split()[0]).parent.name or line for line in lines))
 
 
 def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what is said of a disk that is full."""
+"""Files that appear whole or not at all, and what is said of a disk that does not let us."""
 
 import errno
 import os
@@ -42,7 +42,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def in_one_line(error: Exception, again: str = "run the same command again") -> str:
-    """What a command says of an error; where a disk is full, what to do about it."""
+    """What a command says of an error; where it is the system's (a full disk, no access), what to do about it."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return f"{error.filename or 'output'}: {error.strerror}; free some space there, then {again}"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        taken = isinstance(error, FileExistsError | NotADirectoryError)
+        found = "a file in its place" if taken else error.strerror.lower()
+        expected = "a folder" if taken else "a path that can be read and written"
+        return f"{error.filename}: expected {expected}, found {found}; check the path and who may use it"
     return " ".join(str(error).split())

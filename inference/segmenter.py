@@ -161,7 +161,8 @@ class VideoSegmenter:
         if annotation.shape != size:
             raise ValueError(f"frame {self.frame_index}: expected an annotation of {size}, found {annotation.shape}")
         if annotation.min() < 0 or annotation.max() > 254:
-            raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {annotation.max()}")
+            found = f"{annotation.min()} to {annotation.max()}"
+            raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {found}")
         return pad(torch.from_numpy(annotation.astype(np.int64)), _padding(size)).to(self.device)
 
     def _predict(self, features: FrameFeatures) -> Tensor:

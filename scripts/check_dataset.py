@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 from dataset.check import SEVERITIES, Report, check
 from dataset.errors import DatasetError
+from dataset.files import in_one_line
 from dataset.layouts import LAYOUTS, Finding
 from scripts.arguments import CommandParser, positive
 
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json:
             write_json(options.json, options.root, report)
     except (DatasetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 2
     print(format_report(options.root, report, None if options.all else SHOWN))
     return int(any(finding.severity == "error" for finding in report.findings))

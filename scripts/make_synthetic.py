@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from dataset.files import in_one_line
 from dataset.synthetic import YOUTUBE_MIN_FRAMES, make_davis, make_static, make_youtube
 from scripts.arguments import CommandParser
 
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         for kind, folder in zip(kinds, folders, strict=True):
             _make(kind, folder, options)
     except (OSError, ValueError) as error:
-        print(f"make_synthetic: {error}", file=sys.stderr)
+        print(f"make_synthetic: {in_one_line(error)}", file=sys.stderr)
         return 2
     print(f"wrote {', '.join(map(str, folders))}")
     return 0

@@ -17,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
+from dataset.files import in_one_line
 from dataset.folder import list_images
 from dataset.masks import ASPECT_TOLERANCE, read_image, read_labels, write_image, write_labels
 from scripts.arguments import CommandParser, positive
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         done, total = prepare(options.input, options.output, options.short_side, options.workers)
     except (DatasetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 2
     print(f"{options.output}: {done} videos written, {total - done} were there already")
     return 0

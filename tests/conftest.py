@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from model import STCN, NetworkConfig
 from model.checkpoint import from_published, load_state, save_network
+from tests.odd import Refusals
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = NetworkConfig(
@@ -70,6 +71,12 @@ def weights(tmp_path_factory, tiny_network) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.pth"
     save_network(path, tiny_network)
     return path
+
+
+@pytest.fixture
+def refused(capsys) -> Refusals:
+    """`with refused(WORDS): main(...)` ends with exit status 2 and one line that matches each of the patterns WORDS."""
+    return Refusals(capsys)
 
 
 def relative_error(value: torch.Tensor, expected) -> float:

@@ -1,0 +1,90 @@
+"""What the tests of odd input share: small data of any kind, the commands run on them, and how they refuse."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import eval_davis
+import eval_youtube
+from dataset.masks import write_image, write_labels
+from scripts import segment_video
+
+SIZE = (48, 64)
+FLAGS = ("--device", "cpu", "--memory-every", "2", "--top-k", "5")
+
+
+def square(number: int = 1, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A label map of one object."""
+    labels = np.zeros(size, np.uint8)
+    labels[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = number
+    return labels
+
+
+def write_clip(
+    root: Path, mask: np.ndarray | None = None, names: tuple[str, ...] = ("00000", "00001", "00002"),
+    size: tuple[int, int] = SIZE, video: str = "cat", truth: bool = False,
+) -> Path:
+    """A video in the layouts of DAVIS (root/DAVIS) and YouTube-VOS (root/YouTube), with a mask of its first frame
+    (`truth`: of every frame). Returns the first mask of the former; the latter has links to all."""
+    mask = square(size=size) if mask is None else mask
+    frames, masks = (root / "DAVIS" / kind / "480p" / video for kind in ("JPEGImages", "Annotations"))
+    frames.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    noise = np.random.default_rng(0)
+    for name in names:
+        write_image(frames / f"{name}.jpg", noise.integers(0, 255, (*size, 3), np.uint8))
+    for name in names if truth else names[:1]:
+        write_labels(masks / f"{name}.png", mask)
+    (root / "DAVIS/ImageSets/2017").mkdir(parents=True)
+    (root / "DAVIS/ImageSets/2017/val.txt").write_text(f"{video}\n")
+    for folder, kind in ((frames, "JPEGImages"), (masks, "Annotations")):
+        (root / "YouTube" / kind).mkdir(parents=True)
+        (root / "YouTube" / kind / video).symlink_to(folder)
+    return masks / f"{names[0]}.png"
+
+
+def davis(root: Path, weights: Path, *more: str, output: Path | None = None) -> None:
+    eval_davis.main(["--davis-root", str(root / "DAVIS"), "--weights", str(weights), "--output",
+                     str(output or root / "out"), *FLAGS, *more])
+
+
+def youtube(root: Path, weights: Path, *more: str, output: Path | None = None) -> None:
+    eval_youtube.main(["--youtube-root", str(root / "YouTube"), "--weights", str(weights), "--output",
+                       str(output or root / "out"), *FLAGS, *more])
+
+
+def own_video(root: Path, weights: Path, *more: str, output: Path | None = None) -> None:
+    mask = next((root / "YouTube/Annotations/cat").glob("*.png"))
+    segment_video.main(["--input", str(root / "YouTube/JPEGImages/cat"), "--mask", str(mask), "--weights",
+                        str(weights), "--output", str(output or root / "out"), *FLAGS, *more])
+
+
+COMMANDS = {"eval_davis": davis, "eval_youtube": youtube, "segment_video": own_video}
+
+
+class Refusals:
+    """`with refused(WORDS):` the command inside ends with exit status 2 and one line that matches each of WORDS."""
+
+    def __init__(self, capsys: pytest.CaptureFixture) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *words: str) -> "Refusals":
+        self.words = words
+        return self
+
+    def __enter__(self) -> None:
+        self.capsys.readouterr()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
+        if kind is not SystemExit:
+            return False
+        printed = self.capsys.readouterr().err.strip().splitlines()
+        assert error.code == 2
+        assert sum("error: " in line for line in printed) == 1
+        assert printed[-1].startswith("error: ")
+        assert not any("Traceback" in line for line in printed)
+        for words in self.words:
+            assert re.search(words, printed[-1]), printed[-1]
+        return True
