@@ -31,6 +31,7 @@ RUN = {
     "python scripts/score_results.py": "",
     "python scripts/segment_video.py --input cat": "",
     "python scripts/segment_video.py --input data/example": "--short-side 64 --max-frames 22",
+    "python scripts/training_curves.py": "",
     "python -c": "",
     "python -m zipfile": "",
     "mkdir": "",
