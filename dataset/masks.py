@@ -39,7 +39,10 @@ PALETTE = _davis_palette()
 
 def read_image(path: Path) -> np.ndarray:
     """Decode an image file, whatever its suffix says. Returns RGB `[H, W, 3]` uint8; raises DatasetError."""
-    return np.asarray(_open(path).convert("RGB"))
+    image = _open(path)
+    if image.mode.startswith("I"):      # greys of 16 bits: Pillow would cut them at 255, which is white
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    return np.asarray(image.convert("RGB"))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -113,7 +116,7 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     write_image(path, image)
 
 
-def write_image(path: Path, image: "Image.Image | np.ndarray", **options) -> None:
+def write_image(path: Path, image: "Image.Image | np.ndarray", **options: object) -> None:
     """Write a PIL image or an RGB array in the format of the path's suffix, atomically."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)

@@ -78,7 +78,8 @@ class Refusals:
         self.capsys.readouterr()
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
-        if kind is not SystemExit:
+        assert error is not None, f"not refused: {self.words}"
+        if not isinstance(error, SystemExit):
             return False
         printed = self.capsys.readouterr().err.strip().splitlines()
         assert error.code == 2

@@ -30,7 +30,7 @@ from PIL import Image
 
 import eval_davis
 import eval_youtube
-from dataset.masks import read_labels, write_image, write_labels
+from dataset.masks import read_image, read_labels, write_image, write_labels
 from scripts import convert_checkpoint, segment_video
 from tests.odd import COMMANDS, FLAGS, SIZE, davis, own_video, square, write_clip, youtube
 
@@ -163,6 +163,7 @@ def test_frames_of_other_formats_and_depths_are_read(weights, tmp_path):
     Image.new("RGBA", SIZE[::-1], (9, 9, 9, 0)).save(folder / "00001.jpg", format="PNG")
     Image.new("I;16", SIZE[::-1], 9000).save(folder / "00002.jpg", format="PNG")
     Image.new("P", SIZE[::-1]).save(folder / "00003.gif", save_all=True, append_images=[Image.new("P", SIZE[::-1], 3)])
+    assert read_image(folder / "00002.jpg")[0, 0].tolist() == [35, 35, 35]         # 9000 of 65535
     davis(tmp_path, weights)
     assert len(list((tmp_path / "out/cat").iterdir())) == 4
 
