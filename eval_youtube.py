@@ -71,7 +71,8 @@ def write_zip(output: Path, videos: list[str]) -> Path:
     with whole(archive) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
         for video in videos:
             for mask in sorted((output / MASKS / video).glob("*.png")):
-                file.write(mask, f"{MASKS}/{video}/{mask.name}")
+                undated = zipfile.ZipInfo(f"{MASKS}/{video}/{mask.name}")      # the same masks, the same bytes
+                file.writestr(undated, mask.read_bytes())
     return archive
 
 

@@ -1,6 +1,8 @@
 """What a training run shows: TensorBoard curves and pictures, and the console's progress line."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +24,8 @@ class TrainingLog:
 
     def __init__(self, folder: Path, iteration: int, iterations: int, name: str, active: bool) -> None:
         self.folder = folder
-        self.writer = SummaryWriter(str(folder), purge_step=iteration) if active else None
+        with self._named():
+            self.writer = SummaryWriter(str(folder), purge_step=iteration) if active else None
         self.bar = tqdm(
             total=iterations, initial=iteration, desc=name, unit="it", dynamic_ncols=True, mininterval=1.0,
             smoothing=0.05, disable=not active,
@@ -35,18 +38,20 @@ class TrainingLog:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close both. TensorBoard's errors of writing, which name no file and come late, are given the folder's name;
-        what else ended the run goes before them."""
+        """Close both. Of two errors the one that ended the run is told, not that of closing."""
         self.bar.close()
-        try:
+        with self._named(), suppress(*[OSError] if error else []):
             if self.writer is not None:
                 self.writer.close()
-        except OSError as failure:
-            if error is None:
-                failure.filename = failure.filename or str(self.folder)
-                raise
-        if isinstance(error, OSError):
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """TensorBoard's errors of writing name no file; they leave with the folder's name."""
+        try:
+            yield
+        except OSError as error:
             error.filename = error.filename or str(self.folder)
+            raise
 
     def waited(self) -> None:
         """The time since the last mark was spent waiting for data."""
@@ -66,17 +71,13 @@ class TrainingLog:
         }
         if device.type == "cuda":
             values["peak_memory_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
-        if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(f"train/{name}", value, iteration)
+        self._add_scalars("train", values, iteration)
         self.bar.set_postfix(loss=f"{values['total']:.3f}", IoU=f"{values['iou_frame_2']:.2f}", refresh=False)
         self.waiting = self.computing = 0.0
         self.samples = 0
 
     def validation(self, values: dict[str, float], iteration: int) -> None:
-        if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(f"validation/{name}", value, iteration)
+        self._add_scalars("validation", values, iteration)
 
     def pictures(self, frames: Tensor, labels: Tensor, masks: Tensor, iteration: int) -> None:
         """One sample: the three frames, their truth, and the predictions of the last two, as a 3 x 3 grid.
@@ -90,7 +91,13 @@ class TrainingLog:
         best = torch.cat([1 - masks.sum(1, keepdim=True), masks], 1).argmax(1).cpu()
         truth, predicted = _colour(shown, labels.cpu()), _colour(shown, torch.cat([labels[:1].cpu(), best]))
         rows = [torch.cat(list(row), 2) for row in (shown, truth, predicted)]
-        self.writer.add_image("frames, truth, prediction", torch.cat(rows, 1), iteration)
+        with self._named():
+            self.writer.add_image("frames, truth, prediction", torch.cat(rows, 1), iteration)
+
+    def _add_scalars(self, group: str, values: dict[str, float], iteration: int) -> None:
+        with self._named():
+            for name, value in values.items() if self.writer is not None else ():
+                self.writer.add_scalar(f"{group}/{name}", value, iteration)
 
     def _lap(self) -> float:
         now = time.perf_counter()
