@@ -60,7 +60,11 @@ def _run(module: str, arguments: list[str], log: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file
-        importlib.import_module(module).main(arguments)
+        try:
+            importlib.import_module(module).main(arguments)
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):      # too late for what is tested
+                signal.signal(number, signal.SIG_IGN)
 
 
 def write_stage(path: Path, davis: Path, **training: int) -> Path:

@@ -79,10 +79,10 @@ def test_training_goes_on_to_the_same_weights(training, tmp_path):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_training_stopped_before_its_first_iterations_is_begun_again(training, tmp_path, number):
-    moments, short = random.Random(number), [*training, "--set", "training.iterations=4"]
+    moments, short = random.Random(number), [*training, "--set", "training.iterations=6"]
     process = start(short, tmp_path / "run")
     process.await_(process.at_work)
-    stop(process, number, moments.uniform(0, 0.5), "--resume auto")
+    stop(process, number, moments.uniform(0, 0.4), "--resume auto")
     check_whole(tmp_path / "run")
     assert start(short, tmp_path / "run").wait()[0] == start(short, tmp_path / "whole").wait()[0] == 0
     assert (tmp_path / "run/network.pth").read_bytes() == (tmp_path / "whole/network.pth").read_bytes()
