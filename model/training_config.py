@@ -7,8 +7,11 @@ from typing import Literal
 
 from model.config import ConfigError, read_yaml
 
-# what a run may go on with otherwise than it began: the weights do not depend on it
-_FREE = {f"training.{name}" for name in ("workers", "log_every", "picture_every", "save_every", "keep_checkpoints")}
+# what a run may go on with otherwise than it began: how steps are computed and written down, not what is learned
+_FREE = {f"training.{name}" for name in (
+    "accumulate", "precision", "compile", "workers", "log_every", "picture_every", "save_every", "keep_checkpoints",
+)}
+_PLACES = ("root", "davis_root")       # data may have moved
 _SHOWN = 4      # differing keys in a message
 
 
@@ -62,11 +65,12 @@ class TrainingConfig:
 def check_same_run(config: dict, path: Path) -> None:
     """Raise ConfigError where `config` is not that of the run recorded at `path`, its config.yaml, if there is any.
 
-    Options that no weight depends on may differ, and the run may be made longer.
+    Data may have moved, options of how a step is computed and recorded may differ, and the run may be made longer.
     """
     earlier = _flat(read_yaml(path)) if path.is_file() else {}
     differing = {key: value for key, value in _flat(config).items()
-                 if key in earlier and value != earlier[key] and key not in _FREE}
+                 if key in earlier and value != earlier[key] and key not in _FREE
+                 and not key.endswith(_PLACES)}
     if differing.get("training.iterations", 0) > earlier.get("training.iterations", 0):
         del differing["training.iterations"]
     if differing:
@@ -75,13 +79,16 @@ def check_same_run(config: dict, path: Path) -> None:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ConfigError(
             f"{path}: expected the settings of the run to go on with, found {found}{more}; give those, or choose "
-            f"another --output (training.iterations may be raised, {', '.join(sorted(_FREE))} may differ)"
+            f"another --output (training.iterations may be raised, data may have moved, and {', '.join(sorted(_FREE))} "
+            "may differ)"
         )
 
 
 def _flat(mapping: dict, prefix: str = "") -> dict:
-    """Nested mappings as one of `section.key`."""
-    flat = {}
+    """Nested mappings, and lists of them, as one of `section.key`."""
+    flat: dict[str, object] = {}
     for key, value in mapping.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = dict(enumerate(value))
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat

@@ -107,10 +107,20 @@ def test_a_run_is_gone_on_with_as_it_was_begun(stage, tmp_path, refused, capsys)
     with refused(r"training\.iterations=1 \(there 2\)"):
         train_stage(stage, tmp_path, "--resume", "auto", "--set", "training.iterations=1")
     train_stage(stage, tmp_path, "--resume", "auto", "--set", "training.iterations=3", "training.log_every=1",
-                "training.save_every=2", "training.keep_checkpoints=1", "training.picture_every=7")
+                "training.save_every=2", "training.keep_checkpoints=1", "training.picture_every=7",
+                "training.precision=bf16")
     assert "resumed" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["iteration_0000003.pth"]
     assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["training"]["iterations"] == 3
+
+
+def test_data_may_have_moved_but_not_changed(tmp_path):
+    path = tmp_path / "config.yaml"
+    source = {"name": "videos", "root": "here", "repeat": 1}
+    path.write_text(yaml.safe_dump({"data": {"sources": [source]}}))
+    check_same_run({"data": {"sources": [source | {"root": "there"}]}}, path)
+    with pytest.raises(ConfigError, match=r"data\.sources\.0\.repeat=2 \(there 1\)"):
+        check_same_run({"data": {"sources": [source | {"repeat": 2}]}}, path)
 
 
 def test_of_many_differences_a_few_are_shown(tmp_path):
