@@ -119,8 +119,10 @@ def _resample(
 
 
 def _draw(jitter: Jitter, rng: np.random.Generator) -> tuple[float, float, float, float]:
-    factors = [rng.uniform(1 - x, 1 + x) for x in (jitter.brightness, jitter.contrast, jitter.saturation)]
-    return *factors, rng.uniform(-jitter.hue, jitter.hue)
+    brightness, contrast, saturation = (
+        rng.uniform(1 - x, 1 + x) for x in (jitter.brightness, jitter.contrast, jitter.saturation)
+    )
+    return brightness, contrast, saturation, rng.uniform(-jitter.hue, jitter.hue)
 
 
 def _jitter_matrix(draw: tuple[float, float, float, float], matrix: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
-from dataset.layouts import Finding, Video, list_videos, recognise
+from dataset.layouts import Finding, Severity, Video, list_videos, recognise
 from dataset.masks import ASPECT_TOLERANCE, VOID
 
 SEVERITIES = ("error", "warning", "note")
@@ -61,11 +61,11 @@ def check(
         raise DatasetError(f"{root}: expected a DAVIS layout for --year {year}, found layout {layout}; leave it out")
     findings: list[Finding] = []
     title, videos = list_videos(root, layout, year, findings)
-    jobs = [(video, *pair) for video in videos for pair in video.pairs]
+    jobs = [(video, frame, mask, fast) for video in videos for frame, mask in video.pairs]
     if not jobs and not findings:
         raise DatasetError(f"{root}: expected images in layout {layout}, found none; check the path and --layout")
     with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(lambda job: _inspect(*job, fast), jobs)
+        results = pool.map(lambda job: _inspect(*job), jobs)
         seen = iter(list(tqdm(results, root.absolute().name, len(jobs), unit="file", disable=not progress)))
     by_video = [(video, [next(seen) for _ in video.pairs]) for video in videos]
     for video, shown in by_video:
@@ -106,7 +106,7 @@ def _check_mask(
     path: Path, frame: Path | None, size: tuple[int, int] | None, labels: str, fast: bool, findings: list[Finding]
 ) -> tuple[int, ...] | None:
     """Judge one mask; returns its values above 0, or None where they say nothing."""
-    def report(severity: str, kind: str, expected: str, found: str, remedy: str) -> None:
+    def report(severity: Severity, kind: str, expected: str, found: str, remedy: str) -> None:
         findings.append(Finding(severity, kind, str(path), expected, found, remedy))
 
     with Image.open(path) as image:
@@ -197,7 +197,7 @@ def _convention(root: Path, by_video: list[tuple[Video, list[_Seen]]]) -> list[F
 def _count(by_video: list[tuple[Video, list[_Seen]]]) -> dict[str, int]:
     objects = [{value for each in shown for value in each.values or ()} - {VOID}
                for video, shown in by_video if video.labels == "objects"]
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for video, _ in by_video:
         still = video.labels == "static"
         counts["videos"] += not still

@@ -1,7 +1,7 @@
 """The masks that a user gives for a video of his own, checked before anything is computed, and when they are given."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class GivenMasks:
             labels = _without_void(labels, path, alone=len(self.paths) == 1)
         return labels if labels.any() else None
 
-    def annotate(self, frames: Iterable[Frame], limit: int | None = None) -> Iterator[Frame]:
+    def annotate(self, frames: Iterable[Frame], limit: int | None = None) -> Generator[Frame, None, None]:
         """The first `limit` frames with their masks. Raises DatasetError at the end for masks of later frames."""
         index = -1
         for index, frame in enumerate(frames):

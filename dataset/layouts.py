@@ -4,7 +4,7 @@ What is missing on the way (a folder, a list, a mask's frame) becomes a finding;
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +17,14 @@ from dataset.static import match_folder_names, match_folders, match_pairs
 LAYOUTS = ("davis", "youtube", "pairs", "folders", "frames")
 
 Pair = tuple[Path | None, Path | None]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that is not as a reader expects it; an error stops a reader or spoils what it reads."""
 
-    severity: Literal["error", "warning", "note"]
+    severity: Severity
     kind: str           # findings of a kind are reported together
     file: str
     expected: str
@@ -133,17 +134,17 @@ def _davis(root: Path, year: int | None, findings: list[Finding]) -> tuple[str, 
         findings.append(Finding("note", "unlisted sequence", str(root / "JPEGImages" / "*" / name),
                                 "its name in a list of ImageSets", "none", "it is never read"))
     videos = []
-    for folders in ([root / kind / resolution for kind in ("JPEGImages", "Annotations")] for resolution in resolutions):
-        if all(folder.is_dir() for folder in folders):
-            videos += [_video(*(folder / name for folder in folders), "binary" if year == 2016 else "objects",
-                              findings, dense=True) for name in sorted(listed)]
+    for frames, masks in ((root / "JPEGImages" / size, root / "Annotations" / size) for size in resolutions):
+        if frames.is_dir() and masks.is_dir():
+            videos += [_video(frames / name, masks / name, "binary" if year == 2016 else "objects", findings, True)
+                       for name in sorted(listed)]
     splits = ", ".join(f"{split} {len(names)}" for split, names in lists[year].items())
     return f"DAVIS {year}, {', '.join(resolutions) or 'no frames'} ({splits or 'no lists'})", videos
 
 
 def _split_lists(root: Path, *folders: str) -> dict[str, list[str]]:
     """Split -> names; where two folders have a list of the split, the first one's."""
-    lists = {}
+    lists: dict[str, list[str]] = {}
     for path in (path for folder in folders for path in sorted((root / "ImageSets" / folder).glob("*.txt"))):
         lists.setdefault(path.stem, names_in(path))
     return lists
@@ -163,7 +164,7 @@ def _youtube(root: Path, findings: list[Finding]) -> tuple[str, list[Video]]:
         if not names:
             findings.append(_missing(folders[0] / "*", "a folder per video"))
         if all(folder.is_dir() for folder in folders):
-            videos += [_video(*(folder / name for folder in folders), "objects", findings) for name in names]
+            videos += [_video(folders[0] / name, folders[1] / name, "objects", findings) for name in names]
         elif folders[0].is_dir():
             videos += [_frames(folders[0] / name) for name in names]
         meta = _check_meta(split / "meta.json", set(names), findings)
@@ -217,13 +218,13 @@ def _frames(folder: Path) -> Video:
     return Video(folder.name, "objects", [(path, None) for path in list_images(folder)])
 
 
-def _static(name: str, pairs: list[Pair], masks: Iterable[Path], findings: list[Finding]) -> Video:
+def _static(name: str, pairs: Sequence[Pair], masks: Iterable[Path], findings: list[Finding]) -> Video:
     findings += [Finding("error", "image without mask", str(image), "a mask of its name", "none",
                          "add it or remove the image") for image, mask in pairs if mask is None]
     alone = sorted(set(masks) - {mask for _, mask in pairs})
     findings += [Finding("warning", "mask without frame", str(mask), "an image of its name", "none",
                          "restore the image or remove the mask") for mask in alone]
-    return Video(name, "static", pairs + [(None, mask) for mask in alone])
+    return Video(name, "static", [*pairs, *((None, mask) for mask in alone)])
 
 
 def _splits(root: Path) -> list[Path]:

@@ -40,7 +40,7 @@ class SyntheticClip:
                 "expected seed >= 0, sides >= 32, length >= 1, 1 to 6 objects and late >= 0, "
                 f"got {seed=}, {size=}, {length=}, {objects=}, {late=}"
             )
-        self.seed, self.size, self.length, self.objects = seed, tuple(size), length, objects
+        self.seed, self.size, self.length, self.objects = seed, (size[0], size[1]), length, objects
         self.appears = {number: 0 for number in range(1, objects + 1)}
         if late is not None:
             self.appears[objects] = late
@@ -113,7 +113,9 @@ class _Wave:
     phase: np.ndarray        # [2, D]
 
     @classmethod
-    def random(cls, rng: np.random.Generator, amplitude: ArrayLike, period: tuple[ArrayLike, ArrayLike]) -> "_Wave":
+    def random(
+        cls, rng: np.random.Generator, amplitude: ArrayLike, period: tuple[np.ndarray | float, np.ndarray | float]
+    ) -> "_Wave":
         """Amplitudes `[D]`; the slower period is drawn between the two of `period`, each a number or `[D]`."""
         amplitude = np.asarray(amplitude, float)
         shape = (2, len(amplitude))
@@ -132,7 +134,7 @@ class _Scene:
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], palettes: list[np.ndarray]) -> None:
         self.size = size
-        canvas = tuple(round(1.7 * side) for side in size)
+        canvas = round(1.7 * size[0]), round(1.7 * size[1])
         self._canvas = draw_scene(rng, canvas)
         draw_clutter(rng, self._canvas, palettes)
         self._pillars = draw_pillars(rng, canvas) if rng.random() < 0.4 else None

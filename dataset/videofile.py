@@ -59,7 +59,7 @@ def open_video(source: Path | str, aside: Iterable[Path | str] = ()) -> VideoSou
                        "nothing there; check --input")
 
 
-class ImageFolder:
+class ImageFolder(VideoSource):
     """The images of a folder, numbers in their names sorted as numbers; a frame has its file's name."""
 
     fps, live = None, False
@@ -85,7 +85,7 @@ class ImageFolder:
             yield Frame(path.stem, image, None)
 
 
-class CapturedVideo:
+class CapturedVideo(VideoSource):
     """What OpenCV decodes, upright where the file says how it was held; frames are called 00000, 00001, ...
 
     Args:

@@ -64,9 +64,8 @@ def picture(runs: list[Run], sequence: FolderSequence, path: Path, numbers: list
     down = across * height / width
     figure, axes = pyplot.subplots(
         len(rows), len(names), figsize=(across * len(names) + 0.4, down * len(rows) + 0.2), dpi=DPI, squeeze=False,
-        layout="constrained",
     )
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for (title, masks), line in zip(rows, axes, strict=True):
         for image, labels, cell in zip(images, masks, line, strict=True):
             cell.imshow(_small_overlay(image, labels, round(across * DPI)))

@@ -109,7 +109,7 @@ def _per_object(table: int, run: Run) -> Table | None:
     for row in shared:
         cells = [_three(run.objects[row["Sequence"]][column], float(row[column]), 3) for column in ("J-Mean", "F-Mean")]
         rows.append([row["Sequence"], *cells[0], *cells[1]])
-    means = []
+    means: list[str] = []
     for column in ("J-Mean", "F-Mean"):
         measured = sum(run.objects[row["Sequence"]][column] for row in shared) / len(shared)
         means += _three(measured, sum(float(row[column]) for row in shared) / len(shared), 3)

@@ -10,12 +10,12 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import torch
@@ -92,7 +92,7 @@ class RunFolder:
 
 def run_sequences(
     sequences: Sequence[FolderSequence], make_segmenter: Callable[[], ViewSegmenter], folder: RunFolder,
-    ranks: Ranks, overwrite: bool = False, wanted: Callable[[FolderSequence], frozenset[str] | None] = lambda _: None,
+    ranks: Ranks, overwrite: bool = False, wanted: Callable[[Any], frozenset[str] | None] = lambda _: None,
 ) -> dict:
     """Segment every sequence, each process its share; returns the content of run.json.
 
@@ -150,7 +150,7 @@ def run_sequence(
     )
 
 
-def read_ahead(items: Iterable[T], depth: int = 4) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     """Iterate `items` in a thread, at most `depth` ahead; its exceptions are raised here."""
     ready: queue.Queue = queue.Queue(depth)
     stop = threading.Event()

@@ -56,9 +56,9 @@ def score_results(
     Raises DatasetError for the first sequence, in order, that cannot be scored.
     """
     jobs = [(truth, Path(results) / name, binary) for name, truth in ground_truths.items()]
-    bar = {"total": len(jobs), "desc": "scoring", "unit": "sequence", "disable": None if progress else True}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:      # decoding and OpenCV release the GIL
-        return list(tqdm(pool.map(score_sequence, *zip(*jobs, strict=True)), **bar))
+        scores = pool.map(score_sequence, *zip(*jobs, strict=True))
+        return list(tqdm(scores, "scoring", len(jobs), unit="sequence", disable=None if progress else True))
 
 
 def score_sequence(ground_truth: dict[str, Path], results: Path, binary: bool) -> SequenceScores:
@@ -136,7 +136,8 @@ def write_csvs(folder: Path, split: str, scores: list[SequenceScores]) -> None:
 
 def format_table(scores: list[SequenceScores]) -> str:
     """An aligned text table in per cent: a line per sequence (mean over its objects), the global line last."""
-    lines = [("sequence", "objects", "J mean", "recall", "decay", "F mean", "recall", "decay", "J&F")]
+    header = "sequence", "objects", "J mean", "recall", "decay", "F mean", "recall", "decay", "J&F"
+    lines: list[tuple[str, ...]] = [header]
     for name, group in [*((sequence.sequence, [sequence]) for sequence in scores), ("global", scores)]:
         both, *rest = (_per_cent(value) for value in global_statistics(group).values())
         lines.append((name, str(sum(len(sequence.objects) for sequence in group)), *rest, both))

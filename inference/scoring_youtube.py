@@ -69,7 +69,7 @@ def score_video(
 def seen_and_unseen(scores: list[ObjectScore], seen: set[str] | None) -> dict[str, float]:
     """The benchmark's columns, in [0, 1]; "J&F" is their mean. `seen`: categories of the training set; None: all
     are. A group without objects is NaN and left out of the mean."""
-    groups = {"seen": [], "unseen": []}
+    groups: dict[str, list[ObjectScore]] = {"seen": [], "unseen": []}
     for score in scores:
         groups["seen" if seen is None or score.category in seen else "unseen"].append(score)
     columns = {

@@ -115,8 +115,8 @@ class VideoSegmenter:
         annotation = self._check_annotation(annotation)
         numbers = [] if annotation is None else _object_numbers(annotation)
         if self.memory.frozen and not set(numbers) <= set(self._known):
-            expected = f"expected objects that the frozen bank knows, {self.objects}"
-            raise ValueError(f"frame {self.frame_index}: {expected}, found {numbers}; freeze(False) lets it learn new ones")
+            raise ValueError(f"frame {self.frame_index}: expected objects that the frozen bank knows, {self.objects}, "
+                             f"found {numbers}; freeze(False) lets it learn new ones")
         if not self._known and not numbers:
             self.frame_index += 1
             return torch.ones(1, *self._size, device=self.device)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class BackgroundWriter:
         except BaseException as error:
             self._error = self._error or error
 
-    def _write(self, *item: object) -> None:
+    def _write(self, *item: Any, **named: Any) -> None:
         raise NotImplementedError
 
     def _finish(self) -> None:

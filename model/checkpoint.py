@@ -45,7 +45,7 @@ _NAMES = (
 )
 
 
-def load_network(path: str | Path, device: str = "cpu", mask_channels: int | None = None) -> STCN:
+def load_network(path: str | Path, device: str | torch.device = "cpu", mask_channels: int | None = None) -> STCN:
     """Read a network, in evaluation mode, from our own or the published STCN layout.
 
     Args:
@@ -126,7 +126,8 @@ def from_published(state: Mapping[str, Tensor]) -> tuple[NetworkConfig, dict[str
         if mean not in state:
             raise CheckpointError(f"expected '{mean}' beside '{name}' in weights of the published layout, found none")
         state[mean] = state[mean] - state.pop(name)
-    config = NetworkConfig(mask_channels=state["value_encoder.conv1.weight"].shape[1] - 3)
+    channels = state["value_encoder.conv1.weight"].shape[1] - 3
+    config = NetworkConfig(mask_channels=channels)      # type: ignore[arg-type]   # published ones have 1 or 2
     return config, {_rename(name, 0, 1): tensor for name, tensor in state.items()}
 
 

@@ -39,9 +39,9 @@ def from_mapping(cls: type[T], mapping: object, where: str = "config") -> T:
     return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in mapping.items()})
 
 
-def to_mapping(options: object) -> dict:
+def to_mapping(options: typing.Any) -> dict:
     """The plain-YAML form of a dataclass: tuples become lists."""
-    def plain(value: object) -> object:
+    def plain(value: typing.Any) -> typing.Any:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -79,7 +79,7 @@ def read_yaml(path: Path) -> dict:
     return mapping or {}
 
 
-def _convert(expected: object, value: object, where: str) -> object:
+def _convert(expected: typing.Any, value: object, where: str) -> object:
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:

@@ -37,7 +37,7 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
             block.share = isinstance(block.norm1, nn.Identity)
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
-    fast.to(PRECISIONS[precision], memory_format=torch.channels_last)
+    fast.to(PRECISIONS[precision]).to(memory_format=torch.channels_last)
     fast.key_encoder.key_projection.float()
     for module in fast.modules():
         if isinstance(module, nn.BatchNorm2d):      # those of the blocks: they precede a ReLU and cannot be folded

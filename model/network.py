@@ -38,6 +38,8 @@ class STCN(nn.Module):
     Frames are RGB / 255, normalised by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
     """
 
+    prepared: str       # the precision, of one that `model.fast` has prepared
+
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or NetworkConfig()

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class StopSignals:
@@ -13,7 +14,7 @@ class StopSignals:
         self.received: str | None = None
 
     def __enter__(self) -> "StopSignals":
-        self.previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in self.previous:
             signal.signal(number, self._receive)
         return self

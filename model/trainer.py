@@ -7,7 +7,7 @@ for bit on the CPU, and several processes share each batch.
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Trainer:
         validate_every: int = 0,
     ) -> None:
         self.processes = Processes(device)
-        self.network = network.to(device, memory_format=torch.channels_last).train()
+        self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.samples, self.config, self.output, self.device = samples, config, output, device
         self.description, self.validate, self.validate_every = description, validate, validate_every
         self.iteration, self.best = 0, -math.inf              # finished iterations; best J&F so far
@@ -138,8 +138,8 @@ class Trainer:
         """Accumulate the gradients of a part of the batch; processes exchange theirs after the last one."""
         frames = normalise(batch["frames"].to(self.device, non_blocking=True))
         labels = batch["labels"].to(self.device, non_blocking=True)
-        distributed = isinstance(self.objective, DistributedDataParallel)
-        alone = self.objective.no_sync() if distributed and not last else nullcontext()
+        module = self.objective
+        alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
         precision = _DTYPES[self.config.precision]
         with alone:
             with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
@@ -204,7 +204,7 @@ class Trainer:
                 print(f"warning: {error}; trying the one before", file=sys.stderr)
         return None
 
-    def _batches(self) -> Iterator[dict[str, Tensor]]:
+    def _batches(self) -> Generator[dict[str, Tensor], None, None]:
         """This process's share of every remaining batch."""
         parts = self.processes.count * self.config.accumulate
         if self.config.batch_size % parts:
@@ -224,7 +224,7 @@ class Trainer:
             getattr(loader, "_shutdown_workers", lambda: None)()
 
     def _validate(self, log: TrainingLog) -> None:
-        if self.processes.first:
+        if self.processes.first and self.validate:
             self.network.eval()
             scores = self.validate(self.network)
             self.network.train()

@@ -95,8 +95,10 @@ class TrainingLog:
             self.writer.add_image("frames, truth, prediction", torch.cat(rows, 1), iteration)
 
     def _add_scalars(self, group: str, values: dict[str, float], iteration: int) -> None:
+        if self.writer is None:
+            return
         with self._named():
-            for name, value in values.items() if self.writer is not None else ():
+            for name, value in values.items():
                 self.writer.add_scalar(f"{group}/{name}", value, iteration)
 
     def _lap(self) -> float:

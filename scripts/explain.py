@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import json
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -68,7 +69,7 @@ def read_run(folder: Path) -> dict:
         raise DatasetError(message) from None
 
 
-def sequences_of(options: argparse.Namespace, run: dict) -> list[FolderSequence]:
+def sequences_of(options: argparse.Namespace, run: dict) -> Sequence[FolderSequence]:
     """The sequences asked for, or those of the run that have telemetry, with their frames."""
     settings = run["settings"]
     names = options.sequences or sorted(file.stem for file in (options.run / "telemetry").glob("*.jsonl"))

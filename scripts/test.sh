@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the style check and the tests, after setting up .venv if need be.
+# Runs the style and type checks and the tests, after setting up .venv if need be.
 #   bash scripts/test.sh            everything
 #   bash scripts/test.sh --quick    without the slow tests
 #   further arguments go to pytest, such as -k memory
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 $python -m ruff check .
+$python -m mypy
 if [ "${1:-}" = "--quick" ]; then
     shift
     exec $python -m pytest -m "not slow" "$@"

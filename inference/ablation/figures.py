@@ -24,7 +24,8 @@ def speed_figure(runs: list[Run], path: Path) -> bool:
     families = list(dict.fromkeys(run.family for run in scored if run.capacity))
     colours = [f"C{families.index(run.family)}" if run.capacity else "dimgrey" for run in scored]   # the other figure's
     points = [(run.totals["fps"], 100 * run.j_and_f) for run in scored]
-    axes.scatter(*zip(*points, strict=True), c=colours)
+    speeds, scores = zip(*points, strict=True)
+    axes.scatter(speeds, scores, c=colours)
     axes.set_xlabel("frames per second")
     axes.set_ylabel("J&F (per cent)")
     axes.margins(0.15)
@@ -67,5 +68,5 @@ def _annotate(
 
 def _box(label: Annotation) -> Bbox:
     """Of the text alone, in pixels: with its line it would always cover its own point."""
-    label.update_positions(label.figure.canvas.get_renderer())
+    label.update_positions(label.figure.canvas.get_renderer())  # type: ignore[attr-defined]  # Agg's has it
     return Text.get_window_extent(label)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class SharedEncoding:
 class LockstepSegmenter(VideoSegmenter):
     """A VideoSegmenter that shares the encodings of the current frame with others of its network."""
 
-    def __init__(self, shared: SharedEncoding, *arguments: object, **options: object) -> None:
+    def __init__(self, shared: SharedEncoding, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.shared = shared
 

@@ -52,7 +52,7 @@ def csv_table(results: list[Result]) -> Table:
 
 def means(results: list[Result], measure: str) -> dict[str, dict[int | None, float]]:
     """Policy -> capacity -> mean over the videos that have the measure."""
-    values = defaultdict(lambda: defaultdict(list))
+    values: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         if (value := MEASURES[measure](result)) is not None:
             values[result.policy][result.memory_frames].append(value)
@@ -112,7 +112,7 @@ def draw(results: list[Result], path: Path) -> None:
     figure, all_axes = pyplot.subplots(1, 2, figsize=(12, 5), dpi=120, layout="constrained")
     order = means(results, "retained")
     names = sorted(order, key=lambda policy: -float(np.mean(list(order[policy].values()))))
-    colours = dict(zip((name for name in names if name not in _STYLES), cycle(pyplot.get_cmap("tab20").colors),
+    colours = dict(zip((name for name in names if name not in _STYLES), cycle(pyplot.get_cmap("tab20")(range(20))),
                        strict=False))
     for axes, (measure, label) in zip(all_axes, panels.items(), strict=True):
         lines = means(results, measure)

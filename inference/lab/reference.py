@@ -30,7 +30,7 @@ class Reference:
         tick: called after each frame.
     """
 
-    def __init__(self, keys: Tensor, memory_every: int, top_k: int, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, keys: Tensor, memory_every: int, top_k: int, tick: Callable[[], object] = lambda: None) -> None:
         self.keys, self.memory_every, self.top_k = keys, memory_every, top_k
         self.frames, self.cells = keys.shape[:2]
         self.writes = range(0, self.frames, memory_every)

@@ -73,7 +73,7 @@ class Replay:
         tick: called after each frame that the unbounded bank has read, and then after each that all banks have seen.
     """
 
-    def __init__(self, video: VideoKeys, options: LabOptions, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, video: VideoKeys, options: LabOptions, tick: Callable[[], object] = lambda: None) -> None:
         self.video, self.options, self.tick = video, options, tick
         self.keys = torch.from_numpy(video.keys).float()              # [T, C_k, h, w]
         self.shares = torch.from_numpy(video.shares).float()          # [T, objects, h, w], or [1, ...] without truth

@@ -82,7 +82,7 @@ class MomentLog:
             np.savez_compressed(
                 file, frame=frames, start=np.cumsum([0, *lengths], dtype=np.int32),
                 age=np.repeat(frames, lengths) - rows["written"], grid=grid_of(self.size), size=self.size,
-                **{column: rows[column] for column in ROW.names},
+                **{column: rows[column] for column in ROW.names},     # type: ignore[arg-type]   # none is `allow_pickle`
             )
 
 

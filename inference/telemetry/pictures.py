@@ -35,10 +35,10 @@ def survivors_figure(clip: Explained, path: Path, moments: int = 5, sources: int
     height, width = clip.telemetry.size
     across = 1.75
     figure, axes = pyplot.subplots(
-        len(shown), 1 + len(columns), squeeze=False, dpi=DPI, layout="constrained",
+        len(shown), 1 + len(columns), squeeze=False, dpi=DPI,
         figsize=(across * (1 + len(columns)) + 0.9, (across * height / width + 0.2) * len(shown) + 0.5),
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for moment, row in zip(shown, axes, strict=True):
         _now(row[0], clip, moment)
         for source, cell in zip(columns, row[1:], strict=True):
@@ -185,14 +185,14 @@ def _source(axes: Axes, clip: Explained, moment: Moment, source: int, norm: LogN
 def _bands(lines: list[dict]) -> tuple[list[int], np.ndarray]:
     """(first source of each band, entries [bands, frames]): the first frame alone, the others in at most _GROUPS."""
     sources = sorted({int(source) for line in lines for source in line["sources"]})
-    groups = [sources[:1], *np.array_split(sources[1:], min(_GROUPS, max(1, len(sources) - 1)))]
-    groups = [list(group) for group in groups if len(group)]
-    band_of = {int(source): band for band, group in enumerate(groups) for source in group}
+    others = np.array_split(sources[1:], min(_GROUPS, max(1, len(sources) - 1)))
+    groups = [group for group in [sources[:1], *(part.astype(int).tolist() for part in others)] if group]
+    band_of = {source: band for band, group in enumerate(groups) for source in group}
     bands = np.zeros((len(groups), len(lines)))
     for frame, line in enumerate(lines):
         for source, entries in line["sources"].items():
             bands[band_of[int(source)], frame] += entries
-    return [int(group[0]) for group in groups], bands
+    return [group[0] for group in groups], bands
 
 
 def _objects(axes: Axes, lines: list[dict]) -> None:

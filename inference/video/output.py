@@ -120,7 +120,7 @@ class _H264:
 
 class _MPEG4:
     def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
-        self.writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size[::-1])
+        self.writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size[::-1])
         if not self.writer.isOpened():
             raise RunError(f"{path}: expected a video to write to, found that OpenCV cannot; install av, or give "
                            "--no-overlay")

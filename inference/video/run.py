@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict
 
@@ -18,7 +18,8 @@ from model.signals import StopSignals
 
 
 def segment_video(
-    frames: Iterator[Frame], segmenter: ViewSegmenter, output: VideoOutput, bar: tqdm, view: LiveView | None = None
+    frames: Generator[Frame, None, None], segmenter: ViewSegmenter, output: VideoOutput, bar: tqdm,
+    view: LiveView | None = None,
 ) -> SequenceReport:
     """Segment a video of unknown length with a fresh segmenter, a frame in memory at a time.
 

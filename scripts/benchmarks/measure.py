@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +20,7 @@ class Measurement:
     fastest: float
     slowest: float
     runs: int
-    notes: dict[str, float | str] = field(default_factory=dict)
+    notes: Mapping[str, float | str] = field(default_factory=dict)
 
     def line(self) -> str:
         notes = "  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
@@ -30,7 +30,7 @@ class Measurement:
 
 
 def measure_in_turn(
-    section: str, candidates: dict[str, Callable[[], object]], runs: int, warmup: int = 1
+    section: str, candidates: Mapping[str, Callable[[], object]], runs: int, warmup: int = 1
 ) -> dict[str, Measurement]:
     """Time the candidates A B C A B C ..., so that drift of the machine's speed hits all of them alike."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}

@@ -37,11 +37,10 @@ def _shifted_truth(sequence: FolderSequence, folder: Path) -> None:
         write_labels(folder / f"{name}.png", read_labels(sequence.ground_truth[names[max(0, index - 3)]]))
 
 
-def _plain(sequence: FolderSequence, folder: Path) -> None:
+def _plain(sequence: FolderSequence, folder: Path) -> tuple:
     j, f = [], []
     for name in sequence.frame_names[1:-1]:
         truth, prediction = read_labels(sequence.ground_truth[name]) > 0, read_labels(folder / f"{name}.png") > 0
         j.append(region_similarity(truth, prediction))
         f.append(boundary_accuracy_plain(truth, prediction))
-    statistics(j)
-    statistics(f)
+    return statistics(j), statistics(f)

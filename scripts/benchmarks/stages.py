@@ -1,7 +1,9 @@
 """The network's stages at 854 x 480 (padded to 864): seconds, FLOP rate, share of the matrix-product rate."""
 
 import argparse
+import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,7 +27,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     for precision, fast in variants.items():
         dtype = PRECISIONS[precision.split()[-1]]
         left, right = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
-        calls = {"matrix product": lambda left=left, right=right: left @ right, **_stages(fast, device, dtype)}
+        calls = {"matrix product": functools.partial(torch.matmul, left, right)} | _stages(fast, device, dtype)
         named = {f"{name}, {precision}": call for name, call in calls.items()}
         results = measure_in_turn("stages", named, options.runs)
         rates = {
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 
 
 def _stages(network: STCN, device: torch.device, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
-    layout = {"device": device, "dtype": dtype}
+    layout: dict[str, Any] = {"device": device, "dtype": dtype}
     frame = torch.randn(1, 3, HEIGHT, WIDTH, **layout).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         features = network.encode_key(frame)
@@ -47,8 +49,8 @@ def _stages(network: STCN, device: torch.device, dtype: torch.dtype) -> dict[str
     for objects in (1, 3):
         masks = torch.rand(1, objects, HEIGHT, WIDTH, device=device)
         readout = torch.randn(1, objects, network.config.value_dim, HEIGHT // 16, WIDTH // 16, **layout)
-        calls[f"value, {objects} obj"] = lambda masks=masks: network.encode_value(frame, features.f16, masks)
-        calls[f"decode, {objects} obj"] = lambda readout=readout: network.segment(readout, features)
+        calls[f"value, {objects} obj"] = functools.partial(network.encode_value, frame, features.f16, masks)
+        calls[f"decode, {objects} obj"] = functools.partial(network.segment, readout, features)
     return {name: torch.inference_mode()(call) for name, call in calls.items()}
 
 

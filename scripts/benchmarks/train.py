@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from model import STCN
 from model.objective import clip_loss
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 def _stepper(device: torch.device, batch: int, precision: torch.dtype, plain: bool = False) -> Callable[[], None]:
     torch.manual_seed(0)
     layout = torch.contiguous_format if plain else torch.channels_last
-    network = STCN().to(device, memory_format=layout).train()
+    network = STCN().to(device).to(memory_format=layout).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-5, fused=not plain)
     frames = torch.randn(batch, 3, 3, 384, 384, device=device)
     labels = torch.randint(0, 3, (batch, 3, 384, 384), device=device)
@@ -41,9 +42,12 @@ def _stepper(device: torch.device, batch: int, precision: torch.dtype, plain: bo
     return functools.partial(_step, network, optimizer, frames, labels, objects, precision)
 
 
-def _step(network, optimizer, frames, labels, objects, precision) -> None:
+def _step(
+    network: STCN, optimizer: torch.optim.Optimizer, frames: Tensor, labels: Tensor, objects: Tensor,
+    precision: torch.dtype,
+) -> None:
     with torch.autocast(frames.device.type, precision, enabled=precision is not torch.float32):
         loss = clip_loss(network, frames, labels, objects, 0)["total"]
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()     # type: ignore[union-attr]   # "hard_fraction" alone is a number
     optimizer.step()

@@ -8,6 +8,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 
 
 def _segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSegmenter]:
-    def lfu(**options: str) -> VideoSegmenter:
+    def lfu(**options: Any) -> VideoSegmenter:
         return VideoSegmenter(network, build_memory("lfu", 2), **options)
 
     plain = {PLAIN: VideoSegmenter(network, build_memory("every_k"), plain=True)} if options.compare == "plain" else {}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import torch
 
 from dataset.davis import davis_sequences
+from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
 from inference.commands import ConfigError
 from model import STCN, NetworkConfig, load_network
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
             )
 
 
-def _measure(sequence, objects: int, networks: dict, precision: str) -> tuple[dict, float, float]:
+def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: str) -> tuple[dict, float, float]:
     """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
     def segmenter(name: str, decode: str) -> _Watched:
         return _Watched(networks[name], build_memory("lfu", 2), precision=precision, decode=decode)
