@@ -210,7 +210,9 @@ def test_accumulation_gives_the_same_step_as_one_batch(config, tmp_path):
     options = ("--set", "objective.regularizer=none", "training.iterations=2", "training.optimizer=adamw")
     one = run(config, tmp_path / "one", *options)
     two = run(config, tmp_path / "two", *options, "training.accumulate=2")
-    assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
+    difference = torch.cat([(one[name] - two[name]).float().abs().flatten() for name in one])
+    # Adam moves an element whose gradient is rounding noise by the whole lr (1e-3) either way: there are few of those
+    assert difference.mean() < 1e-6
 
 
 def test_validation_scores_are_logged_and_the_best_weights_kept(config, tmp_path):
