@@ -17,7 +17,7 @@ TINY = NetworkConfig(
 )
 
 settings.register_profile(
-    "suite", max_examples=120, deadline=None, derandomize=True, database=None, report_multiple_bugs=False,
+    "suite", max_examples=200, deadline=None, derandomize=True, database=None, report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("long", settings.get_profile("suite"), max_examples=2000, derandomize=False)
