@@ -65,9 +65,12 @@ def test_shared_channels_equal_repeated_ones():
     torch.testing.assert_close(block(own, shared), whole, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("blocks", [(5, 7), (64, 3), (1, 1000)])
-def test_matching_in_blocks_is_the_same_matching(monkeypatch, blocks):
+@pytest.mark.parametrize(
+    ("blocks", "group"), [((5, 7), 16), ((64, 3), 16), ((1, 1000), 16), ((33, 90), 3), ((8, 60), 2)]
+)
+def test_matching_in_blocks_is_the_same_matching(monkeypatch, blocks, group):
     torch.manual_seed(0)
+    monkeypatch.setattr(matching, "_GROUP", group)
     keys, query = torch.randn(90, 8), torch.randn(33, 8)
     few, some = torch.zeros(90, dtype=torch.bool), torch.rand(90) < 0.4
     few[[3, 50]] = True
