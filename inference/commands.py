@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.files import in_one_line
+from inference.allocation import keep_freed_memory
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.runner import RunError, RunFolder
 from inference.segmenter import VideoSegmenter
@@ -44,6 +45,7 @@ def command(
     def run(*arguments: object) -> None:
         warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
         threading.excepthook = _of_thread
+        keep_freed_memory()
         try:
             with sigterm_as_ctrl_c():
                 function(*arguments)

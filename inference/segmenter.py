@@ -28,7 +28,7 @@ class VideoSegmenter:
         memory: a bank of `build_memory`; one bank serves one video at a time.
         memory_every: a frame is stored when at least this many frames have passed since the last one stored.
         precision: "fp32", "bf16" or "fp16" for the network; matching stays in fp32.
-        plain: use the network as it is, in fp32: the oracle of the prepared one.
+        plain: use the network as it is, in fp32, and read by dense weights: the oracle of the fast path.
         decode: "full", or "window": decode only where an object can be (`model.window`). Its evidence is the soft mask
         of the memory entries, carried through the read as one more value channel.
     """
@@ -44,6 +44,7 @@ class VideoSegmenter:
         self.network = network.eval() if plain else prepare_for_inference(network, precision)
         self.layout = torch.contiguous_format if plain else torch.channels_last
         self.memory, self.memory_every, self.windowed = memory, memory_every, decode == "window"
+        self.memory.plain = plain
         self.device = next(network.parameters()).device
         self.dtype = PRECISIONS["fp32" if plain else precision]
         self.reset()

@@ -61,14 +61,20 @@ class Decoder(nn.Module):
         outer = around([window for several in windows for window in several]).grown(MARGIN + 2, h, w)
         x = self.compress(outer.crop(readout), outer.crop(features.thin))
         for own, several, target in zip(x, windows, logits, strict=True):
-            for window in several:
-                window.scaled(16).crop(target).copy_(self._refine_window(own[None], outer, features, window))
+            parts = [self._refine_window(own[None], outer, features, window) for window in several]
+            for wide, part in parts:
+                wide.scaled(16).crop(target).copy_(part)
+            for window, (wide, part) in zip(several, parts, strict=True):       # over what another's collar wrote there
+                window.scaled(16).crop(target).copy_(window.within(wide).scaled(16).crop(part))
         return logits
 
-    def _refine_window(self, x: Tensor, outer: Window, features: FrameFeatures, window: Window) -> Tensor:
-        """Compressed features [1, C, ...] of `outer` -> the logits of `window`."""
+    def _refine_window(
+        self, x: Tensor, outer: Window, features: FrameFeatures, window: Window
+    ) -> tuple[Window, Tensor]:
+        """Compressed features [1, C, ...] of `outer` -> `window` with its collar, and the logits there."""
+        collared = window.grown(1, *features.thin.shape[2:])
         for refine, skip in ((self.refine8, features.f8), (self.refine4, features.f4)):
             wide = window.grown(MARGIN, skip.shape[2] // 2, skip.shape[3] // 2)
             x = refine(wide.within(outer).crop(x), wide.scaled(2).crop(skip))
             window, outer = window.scaled(2), wide.scaled(2)
-        return window.within(outer).scaled(4).crop(self._logits(x)[0])
+        return collared, collared.scaled(4).within(outer).scaled(4).crop(self._logits(x)[0])

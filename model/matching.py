@@ -121,7 +121,12 @@ def gather_read(values: Tensor, matches: TopK) -> Tensor:
     return embedding_bag(matches.indices, values, mode="sum", per_sample_weights=matches.weights.to(values.dtype))
 
 
+def dense_read(values: Tensor, matches: TopK) -> Tensor:
+    """`gather_read` through dense weights: its oracle."""
+    return dense_weights(matches, len(values)) @ values.float()
+
+
 def dense_weights(matches: TopK, entries: int) -> Tensor:
-    """The same weights as a dense [M, N] matrix: the oracle that `gather_read` is tested against."""
+    """The weights as a dense [M, N] matrix."""
     dense = matches.weights.new_zeros(matches.indices.shape[0], entries)
     return dense.scatter_(1, matches.indices, matches.weights)

@@ -1,7 +1,8 @@
 """Where an object can be: windows of stride-16 cells, so that the decoder runs only there.
 
 The decoder is local. Each stage gets as much of a window's surroundings as its receptive field reaches, so that the
-logits inside are those of the whole frame; outside they are OUTSIDE, which is background.
+logits inside are those of the whole frame. In a collar of one cell around it they are what the stages make of less
+surroundings; beyond that they are OUTSIDE, which is background.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 MARGIN = 3          # pixels around a window that a refinement stage needs of its input, to be exact as far around its
                     # output: two 3x3 convolutions and a bilinear step
 OUTSIDE = -30.0     # logit of a pixel that is not decoded
-EVIDENCE = 0.02     # propagated soft mask from which on a cell may hold the object
-GROWTH = 1          # cells by which those are grown
+EVIDENCE = 0.005    # propagated soft mask from which on a cell may hold the object ...
+STRONG = 0.03       # ... if some cell connected with it reaches this
 AROUND = 2          # cells of margin around a window that are computed as well, stages averaged
 CALLS = 10          # cells that could be decoded in the time it takes to start one window more
 WHOLE = 0.8         # share of the frame from which on windows are not worth their margins
@@ -72,16 +72,17 @@ def windows_of(evidence: Tensor) -> list[list[Window]] | None:
     costs less than the regions together.
     """
     height, width = evidence.shape[1:]
-    grown = max_pool2d(evidence[None].float(), 2 * GROWTH + 1, 1, GROWTH)[0] >= EVIDENCE
-    windows = [_merge(_regions(cells), height, width) for cells in grown.cpu().numpy()]
+    windows = [_merge(_regions(each), height, width) for each in evidence.float().cpu().numpy()]
     cost = sum(_cost(window, height, width) for several in windows for window in several)
     return None if cost >= WHOLE * evidence.numel() else windows
 
 
-def _regions(cells: np.ndarray) -> list[Window]:
-    """The bounding boxes of the connected regions of [h, w] bool."""
-    statistics = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)[2][1:]
-    return [Window(int(y), int(y + h), int(x), int(x + w)) for x, y, w, h, _ in statistics]
+def _regions(evidence: np.ndarray) -> list[Window]:
+    """The bounding boxes of the connected regions of evidence [h, w] that are strong somewhere."""
+    cells = (evidence >= EVIDENCE).astype(np.uint8)
+    _, region, boxes, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
+    strong = np.unique(region[evidence >= STRONG])
+    return [Window(y, y + h, x, x + w) for x, y, w, h, _ in boxes[strong].tolist()]
 
 
 def _merge(windows: list[Window], height: int, width: int) -> list[Window]:

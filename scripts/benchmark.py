@@ -7,7 +7,7 @@ DATA holds `DAVIS` (2016, 480p) and `static/ECSSD`. Sections:
   read    the memory read against dense top-k weights
   stages  key, value, decoding: seconds, FLOP rate, share of the machine's matrix-product rate
   video   whole frames of a real clip, banks and precisions in turn, one and three objects
-  window  decoding only where an object can be, against whole frames (wants --weights)
+  window  decoding only where an object can be, against whole frames (compact, or --weights)
   files   what reading and writing cost beside computing
   long    memory and time per frame over an endless stream (--frames)
   loader  milliseconds per training sample on one core

@@ -21,12 +21,27 @@ def test_logits_inside_are_those_of_the_whole_frame(window):
     readout = torch.randn(1, 2, 32, 12, 16)
     whole = network.segment(readout, features)
     windowed = network.segment(readout, features, [[window], []])
-    pixels = window.scaled(16)
+    pixels, collared = window.scaled(16), window.grown(1, 12, 16).scaled(16)
     torch.testing.assert_close(pixels.crop(windowed[0, 0]), pixels.crop(whole[0, 0]), rtol=1e-5, atol=1e-5)
     outside = torch.ones(192, 256, dtype=torch.bool)
-    pixels.crop(outside)[:] = False
+    collared.crop(outside)[:] = False
     assert (windowed[0, 0][outside] == OUTSIDE).all()
+    assert (windowed[0, 0][~outside] > OUTSIDE).all()
     assert (windowed[0, 1] == OUTSIDE).all()
+
+
+def test_a_collar_never_lies_over_another_window():
+    torch.manual_seed(0)
+    network = STCN(SMALL).eval()
+    with torch.inference_mode():
+        features = network.encode_key(torch.randn(1, 3, 192, 256))
+        readout = torch.randn(1, 1, 32, 12, 16)
+        whole = network.segment(readout, features)
+        windows = [Window(2, 5, 2, 5), Window(5, 9, 5, 9)]
+        windowed = network.segment(readout, features, [windows])
+    for window in windows:
+        pixels = window.scaled(16)
+        torch.testing.assert_close(pixels.crop(windowed[0, 0]), pixels.crop(whole[0, 0]), rtol=1e-5, atol=1e-5)
 
 
 def test_less_margin_would_not_be_exact(monkeypatch):
@@ -37,13 +52,13 @@ def test_less_margin_would_not_be_exact(monkeypatch):
 
 def test_an_object_has_a_window_around_each_region_of_evidence():
     evidence = torch.zeros(3, 20, 30)
-    evidence[0, 8, 10] = 0.03
+    evidence[0, 8, 10:12] = torch.tensor([0.03, 0.006])      # faint beside strong
     evidence[0, 8, 28] = 0.03
-    evidence[1, 5, 5] = 0.01
-    evidence[2, 3, 3] = evidence[2, 3, 8] = 1       # one window around both costs less than two with their margins
+    evidence[1, 5, 5] = 0.01                                 # faint alone
+    evidence[2, 3, 3] = evidence[2, 3, 6] = 1                # one window around both costs less than two
     windows = windows_of(evidence)
-    assert windows[:2] == [[Window(7, 10, 9, 12), Window(7, 10, 27, 30)], []]
-    assert windows[2] == [Window(2, 5, 2, 10)]
+    assert windows[:2] == [[Window(8, 9, 10, 12), Window(8, 9, 28, 29)], []]
+    assert windows[2] == [Window(3, 4, 3, 7)]
 
 
 def test_the_whole_frame_is_decoded_where_windows_cover_most_of_it():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inference.memory.entries import Entries
 from inference.memory.policies import Admission, MemoryConfigError, Policy
-from model.matching import TopK, gather_read, match
+from model.matching import TopK, dense_read, gather_read, match, similarity, top_k_affinity
 
 
 @dataclass
@@ -30,6 +30,7 @@ class MemoryBank:
     def __init__(self, policy: Policy, top_k: int = 20, frames: int | None = None) -> None:
         self.policy, self.top_k, self.frames = policy, top_k, frames
         self.cells = 0                                     # HW, known from the first write
+        self.plain = False                                 # read by dense weights: the oracle
         self.observer: Callable[[TopK], None] | None = None      # is told the matches of every read
         self.reset()
 
@@ -81,7 +82,8 @@ class MemoryBank:
             self.policy.use(entries, matches, now)
         if self.observer is not None:
             self.observer(matches)
-        values = [gather_read(entries.values(obj), found[since]) for obj, since in enumerate(entries.since)]
+        gather = dense_read if self.plain else gather_read
+        values = [gather(entries.values(obj), found[since]) for obj, since in enumerate(entries.since)]
         return Readout(torch.stack(values).transpose(1, 2).unflatten(2, key.shape[1:]), matches)
 
     def write(
@@ -135,7 +137,11 @@ class MemoryBank:
 
     def _match(self, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
         """The top-k of query [HW, C_k] over the visible entries, for each mask of them."""
-        return match(self.entries.keys, query, self.top_k, masks)
+        if not self.plain:
+            return match(self.entries.keys, query, self.top_k, masks)
+        similarities = similarity(self.entries.keys, query)
+        allowed = [similarities if mask is None else similarities.masked_fill(~mask, -torch.inf) for mask in masks]
+        return [top_k_affinity(each, self.top_k) for each in allowed]
 
     def _evict(self, incoming: int, now: int) -> Tensor:
         """Rows that have to leave for `incoming` more entries.

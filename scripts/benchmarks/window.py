@@ -1,8 +1,8 @@
 """Decoding in windows against whole frames, on every sequence of DAVIS val with one object and with three.
 
-Needs --weights: where an object can be is a matter of trained masks. Labels are compared with that network. The time is
-that of the network with --weights and, where that is another, of the thesis's network with random weights, handed
-the same windows.
+Where an object can be is a matter of trained masks: those of --weights, or of the compact network. Labels are compared
+with that network. The time is that network's and, where it is another, that of the thesis's network with random
+weights, handed the same windows.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import torch
 from dataset.davis import davis_sequences
 from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
-from inference.commands import ConfigError
 from model import STCN, NetworkConfig, load_network
 from model.fast import prepare_for_inference
 from model.window import Window
@@ -39,10 +38,8 @@ class _Watched(VideoSegmenter):
 
 
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
-    if options.weights is None:
-        raise ConfigError("window: expected --weights of a trained network")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trained = load_network(options.weights, device)
+    trained = load_network(options.weights or "compact", device)
     networks = {"given": prepare_for_inference(trained, options.precision)}
     if trained.config != NetworkConfig(mask_channels=trained.config.mask_channels):
         networks["thesis's"] = prepare_for_inference(STCN().to(device).eval(), options.precision)
