@@ -1,5 +1,7 @@
 """Whole frames of a real clip at 480p: banks and precisions frame by frame in turn; memory grows as it does in use.
 
+The plain path is the network as it was trained, in fp32, and dense reads.
+
 Objects: the annotated one, or three vertical thirds of it. Weights are --weights, or random ones of the thesis's
 network, which cost the same time but make windows meaningless, so that window decoding is left out.
 """
