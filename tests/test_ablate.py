@@ -185,6 +185,7 @@ def test_impossible_combinations_are_left_out_unless_none_remains():
         cells_of(["lfu"], [1, 2], [5], [20], ["topk"], include_last=True, protect_first=True)
 
 
+@pytest.mark.slow
 def test_another_run_is_refused_and_overwritten_only_where_asked(root, weights, tiny_network, tmp_path, capsys):
     arguments = (tmp_path / "out", "--memory", "lfu", "--memory-frames", "1", "--write-masks")
     run_ablation(root, weights, *arguments)

@@ -38,6 +38,7 @@ def test_published_layout_folds_biases_exactly_and_back(layout, seeded_state, tm
     assert _equal(from_published(exported)[1], state)
 
 
+@pytest.mark.slow
 def test_convert_command_goes_both_ways(seeded_state, tmp_path, capsys):
     save_file(tmp_path / "stcn.pth", seeded_state("multi"))
     convert_checkpoint.main([str(tmp_path / "stcn.pth"), str(tmp_path / "own.pth")])

@@ -129,6 +129,7 @@ const until = async done => { while (!done()) await new Promise(next => setTimeo
 </script></body>"""
 
 
+@pytest.mark.slow
 def test_a_browser_shows_other_pictures_as_the_slider_moves(made, tmp_path):
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:

@@ -57,6 +57,7 @@ def test_resuming_equals_not_having_stopped_bit_for_bit(config, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path, workers):
     """The signal goes to the whole process group, loading processes included, as torchrun and terminals send it."""
@@ -114,6 +115,7 @@ def test_the_best_score_survives_a_resume(config, tmp_path):
     assert saved == _scalars(tmp_path / "run", "validation/")["J&F"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_image_ends_the_run_with_one_line(config, tmp_path, workers):
     """The whole process, loading processes included: none may be left waiting."""
