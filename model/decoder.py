@@ -58,7 +58,8 @@ class Decoder(nn.Module):
         logits = readout.new_full((objects, 16 * h, 16 * w), OUTSIDE, dtype=torch.float32)
         if not any(windows):
             return logits
-        outer = around([window for several in windows for window in several]).grown(MARGIN + 2, h, w)
+        outer = around([window for several in windows for window in several])
+        outer = outer.grown(MARGIN + 2, h, w)                  # compress has two 3x3 convolutions
         x = self.compress(outer.crop(readout), outer.crop(features.thin))
         for own, several, target in zip(x, windows, logits, strict=True):
             parts = [self._refine_window(own[None], outer, features, window) for window in several]

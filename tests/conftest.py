@@ -84,3 +84,12 @@ def relative_error(value: torch.Tensor, expected) -> float:
     expected = torch.as_tensor(expected).float()
     assert value.shape == expected.shape
     return ((value.float() - expected).abs().max() / expected.abs().max()).item()
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """On pictures of a few cells threads mostly wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

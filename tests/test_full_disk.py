@@ -15,7 +15,7 @@ from inference import VideoSegmenter, build_memory
 from scripts import score_results, segment_video
 from tests.processes import check_whole, frames_of, results, write_stage
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 SIZE, PAGE = (48, 70), 4      # PAGE: kilobytes that every file takes at least
 
 
@@ -51,14 +51,6 @@ def davis(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("davis")
     make_davis(root, sequences={"train": 1, "val": 3}, frames=8, size=SIZE, progress=False)
     return root
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def refused(capsys, main, arguments, disk, again):

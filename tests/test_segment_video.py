@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from dataset.masks import PALETTE, read_labels, write_image, write_labels
@@ -22,16 +21,8 @@ from inference.video.output import VideoOutput
 from model import load_network
 from scripts import segment_video
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FRAMES, SIZE = 8, (64, 96)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """On pictures this small threads mostly wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
