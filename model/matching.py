@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding, embedding_bag
 
-_BLOCKS = ((128, 8192), (2048, 16384))     # query cells x entries at once: on a CPU (4 MiB), on a GPU (128 MiB)
-_GROUP = 16      # entries whose maximum stands for them in a first ranking
+_CELLS = 2048    # query cells matched at once
+_PART = 1024     # entries whose similarities are held at once: 8 MiB, which stay in a processor's cache
+_GROUP = 8       # consecutive entries whose maximum stands for them in a first ranking
+_LARGE = 40      # groups for each of the k best from which on the first ranking pays
+_CACHED = 64     # query cells whose candidates' keys are held at once
 
 
 @dataclass
@@ -62,58 +65,75 @@ def match(
 ) -> list[TopK]:
     """The top-k affinity of [N, C_k] and [M, C_k], for each mask over those of the entries that it allows.
 
-    Equal to `top_k_affinity(similarity(...))`, block by block: the N x M similarities, gigabytes for a large bank,
-    are never held at once, and a block stays in the processor's cache.
+    Equal to `top_k_affinity(similarity(...))`, but the N x M similarities, gigabytes for a large bank, are never held
+    at once. In a large memory the k best entries are looked for in the k groups whose best entries are best.
 
     Args:
         masks: [N] bool each; None: all entries. An object that appeared late sees the entries it has values in; what
         a mask hides has weight 0, and so has everything where it hides all. The number of entries that a mask allows
         is never asked, which on a GPU would make the host wait.
     """
-    rows, columns = _BLOCKS[memory_key.device.type == "cuda"]
-    scale = 1 / math.sqrt(memory_key.shape[1])
-    norms = scale * torch.cat([block.square().sum(1) for block in memory_key.split(columns)])
     k = min(k, len(memory_key))
+    scale = 1 / math.sqrt(memory_key.shape[1])
+    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(_PART)])
+    match_part = _match_groups if len(memory_key) >= _LARGE * _GROUP * k else _match_all
     parts = [
-        _match_rows(memory_key, norms, scale, query, k, masks, columns) for query in query_key.split(rows)
+        match_part(memory_key, norms, query, k, masks) for query in (2 * scale * query_key).split(_CELLS)
     ]
     return [TopK(*(torch.cat(tensors) for tensors in zip(*part, strict=True))) for part in zip(*parts, strict=True)]
 
 
-def _match_rows(
-    memory_key: Tensor, norms: Tensor, scale: float, query: Tensor, k: int,
-    masks: Sequence[Tensor | None], columns: int,
+def _match_all(
+    memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
 ) -> list[tuple[Tensor, Tensor]]:
-    """(indices, weights) of some query cells for every mask: candidates of each block, then the best of those."""
-    best: list[list[tuple[Tensor, Tensor]]] = [[] for _ in masks]
-    for start in range(0, len(memory_key), columns):
-        block = slice(start, start + columns)
-        similarities = (query @ memory_key[block].T).mul_(2 * scale).sub_(norms[block])
-        for found, mask in zip(best, masks, strict=True):
-            allowed = similarities if mask is None else similarities.masked_fill(~mask[block], -torch.inf)
-            values, indices = _candidates(allowed, k)
-            found.append((values, indices + start))
+    """(indices, weights) of some query cells for every mask, of all similarities."""
+    similarities = (query @ memory_key.T).sub_(norms)
     matches = []
-    for found in best:
-        values, indices = (torch.cat(tensors, 1) for tensors in zip(*found, strict=True))
-        values, order = values.topk(k, dim=1)
+    for mask in masks:
+        allowed = similarities if mask is None else similarities.masked_fill(~mask, -torch.inf)
+        values, indices = allowed.topk(k, dim=1)
+        matches.append((indices, values.softmax(1).nan_to_num(0)))
+    return matches
+
+
+def _match_groups(
+    memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
+) -> list[tuple[Tensor, Tensor]]:
+    """`_match_all` of a large memory: the maximum of each group of entries, then the best groups' entries again."""
+    matches = []
+    for mask, maxima in zip(masks, _group_maxima(memory_key, norms, query, masks), strict=True):
+        groups = maxima.topk(k, dim=1, sorted=False).indices
+        left = torch.arange(maxima.shape[1] * _GROUP, len(memory_key), device=query.device)   # too few for a group
+        members = torch.arange(_GROUP, device=query.device)
+        indices = torch.cat([
+            (groups[..., None] * _GROUP + members).flatten(1), left.expand(len(query), -1),
+        ], 1)                                                                               # [M, candidates]
+        similarities = torch.cat([
+            torch.bmm(embedding(part, memory_key), cells[..., None])[..., 0]
+            for part, cells in zip(indices.split(_CACHED), query.split(_CACHED), strict=True)
+        ]) - norms[indices]
+        if mask is not None:
+            similarities.masked_fill_(~mask[indices], -torch.inf)
+        values, order = similarities.topk(k, dim=1)
         matches.append((indices.gather(1, order), values.softmax(1).nan_to_num(0)))
     return matches
 
 
-def _candidates(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """(values, indices) of some of each row of [M, N], its k largest among them.
-
-    Those lie in the k of its groups whose maxima are largest: maxima are quicker to find than ranks.
-    """
-    rows, entries = similarities.shape
-    groups = entries // _GROUP
-    if entries % _GROUP or groups < 4 * k:                 # then ranking the groups saves nothing
-        return similarities.topk(min(k, entries), dim=1)
-    best = similarities.view(rows, _GROUP, groups).amax(1).topk(k, dim=1, sorted=False).indices
-    members = torch.arange(0, entries, groups, device=similarities.device)
-    indices = (best[:, None] + members[:, None]).flatten(1)                # [M, _GROUP * k]
-    return similarities.gather(1, indices), indices
+def _group_maxima(
+    memory_key: Tensor, norms: Tensor, query: Tensor, masks: Sequence[Tensor | None]
+) -> list[Tensor]:
+    """For every mask [M, groups]: the largest similarity in each whole group of consecutive entries."""
+    groups = len(memory_key) // _GROUP
+    maxima = [query.new_empty(len(query), groups) for _ in masks]
+    part = _PART // _GROUP
+    for start in range(0, groups, part):
+        stop = min(start + part, groups)
+        block = slice(start * _GROUP, stop * _GROUP)
+        similarities = (memory_key[block] @ query.T).sub_(norms[block, None])               # [entries, M]
+        for mask, best in zip(masks, maxima, strict=True):
+            allowed = similarities if mask is None else similarities.masked_fill(~mask[block, None], -torch.inf)
+            best[:, start:stop] = allowed.unflatten(0, (-1, _GROUP)).amax(1).T
+    return maxima
 
 
 def gather_read(values: Tensor, matches: TopK) -> Tensor:

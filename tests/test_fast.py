@@ -66,15 +66,16 @@ def test_shared_channels_equal_repeated_ones():
 
 
 @pytest.mark.parametrize(
-    ("blocks", "group"), [((5, 7), 16), ((64, 3), 16), ((1, 1000), 16), ((33, 90), 3), ((8, 60), 2)]
+    ("cells", "part", "group"), [(5, 7, 7), (64, 8, 4), (1, 1000, 2), (33, 90, 3), (8, 60, 1), (33, 24, 12)]
 )
-def test_matching_in_blocks_is_the_same_matching(monkeypatch, blocks, group):
+@pytest.mark.parametrize("large", [0, 1000], ids=["groups", "all"])
+def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group, large):
     torch.manual_seed(0)
-    monkeypatch.setattr(matching, "_GROUP", group)
+    for name, value in {"_CELLS": cells, "_CACHED": cells, "_PART": part, "_GROUP": group, "_LARGE": large}.items():
+        monkeypatch.setattr(matching, name, value)
     keys, query = torch.randn(90, 8), torch.randn(33, 8)
     few, some = torch.zeros(90, dtype=torch.bool), torch.rand(90) < 0.4
     few[[3, 50]] = True
-    monkeypatch.setattr(matching, "_BLOCKS", (blocks, blocks))
     for mask, found in zip((None, some, few), matching.match(keys, query, 6, (None, some, few)), strict=True):
         similarities = matching.similarity(keys, query)
         allowed = similarities if mask is None else similarities.masked_fill(~mask, -torch.inf)

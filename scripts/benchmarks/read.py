@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         assert error < 1e-5, error
         results = measure_in_turn("read", {
             f"{frames} frames held, dense oracle": dense, f"{frames} frames held, gather": gather,
-        }, runs=5 if frames < 100 else 3)
+        }, runs=7)
         oracle = results[f"{frames} frames held, dense oracle"]
         for result in results.values():
             result.notes = {"times oracle": ratio(oracle, result), "relative error": f"{error:.1e}"}
