@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, embedding_bag
 
-_CELLS = 2048    # query cells matched at once
-_PART = 1024     # entries whose similarities are held at once: 8 MiB, which stay in a processor's cache
-_GROUP = 8       # consecutive entries whose maximum stands for them in a first ranking
-_LARGE = 40      # groups for each of the k best from which on the first ranking pays
-_CACHED = 64     # query cells whose candidates' keys are held at once
+_CELLS = 2048             # query cells matched at once in a large memory; an eighth of them in a small one
+_GROUP = 8                # consecutive entries whose maximum stands for them in a first ranking
+_LARGE = 40               # groups for each of the k best from which on that ranking pays
+_PART = (1024, 16384)     # entries whose similarities are held at once: on a CPU (8 MiB, in its cache), on a GPU
+_CACHED = (64, 2048)      # query cells whose candidates' keys are held at once, likewise
 
 
 @dataclass
@@ -75,11 +75,10 @@ def match(
     """
     k = min(k, len(memory_key))
     scale = 1 / math.sqrt(memory_key.shape[1])
-    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(_PART)])
-    match_part = _match_groups if len(memory_key) >= _LARGE * _GROUP * k else _match_all
-    parts = [
-        match_part(memory_key, norms, query, k, masks) for query in (2 * scale * query_key).split(_CELLS)
-    ]
+    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(_PART[memory_key.is_cuda])])
+    large = len(memory_key) >= _LARGE * _GROUP * k
+    match_cells, cells = (_match_groups, _CELLS) if large else (_match_all, _CELLS // 8)
+    parts = [match_cells(memory_key, norms, query, k, masks) for query in (2 * scale * query_key).split(cells)]
     return [TopK(*(torch.cat(tensors) for tensors in zip(*part, strict=True))) for part in zip(*parts, strict=True)]
 
 
@@ -100,6 +99,7 @@ def _match_groups(
     memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
 ) -> list[tuple[Tensor, Tensor]]:
     """`_match_all` of a large memory: the maximum of each group of entries, then the best groups' entries again."""
+    cached = _CACHED[memory_key.is_cuda]
     matches = []
     for mask, maxima in zip(masks, _group_maxima(memory_key, norms, query, masks), strict=True):
         groups = maxima.topk(k, dim=1, sorted=False).indices
@@ -110,7 +110,7 @@ def _match_groups(
         ], 1)                                                                               # [M, candidates]
         similarities = torch.cat([
             torch.bmm(embedding(part, memory_key), cells[..., None])[..., 0]
-            for part, cells in zip(indices.split(_CACHED), query.split(_CACHED), strict=True)
+            for part, cells in zip(indices.split(cached), query.split(cached), strict=True)
         ]) - norms[indices]
         if mask is not None:
             similarities.masked_fill_(~mask[indices], -torch.inf)
@@ -125,7 +125,7 @@ def _group_maxima(
     """For every mask [M, groups]: the largest similarity in each whole group of consecutive entries."""
     groups = len(memory_key) // _GROUP
     maxima = [query.new_empty(len(query), groups) for _ in masks]
-    part = _PART // _GROUP
+    part = _PART[memory_key.is_cuda] // _GROUP
     for start in range(0, groups, part):
         stop = min(start + part, groups)
         block = slice(start * _GROUP, stop * _GROUP)

@@ -71,7 +71,11 @@ def test_shared_channels_equal_repeated_ones():
 @pytest.mark.parametrize("large", [0, 1000], ids=["groups", "all"])
 def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group, large):
     torch.manual_seed(0)
-    for name, value in {"_CELLS": cells, "_CACHED": cells, "_PART": part, "_GROUP": group, "_LARGE": large}.items():
+    settings = {
+        "_CELLS": 8 * cells if large else cells, "_CACHED": (cells, 1), "_PART": (part, 1), "_GROUP": group,
+        "_LARGE": large,
+    }
+    for name, value in settings.items():
         monkeypatch.setattr(matching, name, value)
     keys, query = torch.randn(90, 8), torch.randn(33, 8)
     few, some = torch.zeros(90, dtype=torch.bool), torch.rand(90) < 0.4
