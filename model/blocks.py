@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
+Edges = tuple[int, int, int, int]       # left, right, top, bottom: 1 where a part of a frame ends with it, else 0
 NormFactory = Callable[[int], nn.Module]
 
 
@@ -39,6 +40,9 @@ class ResidualBlock(nn.Module):
     `skip` is the identity, or a 3x3 convolution of x where the widths differ. `norm` (default none, as in the
     thesis) goes before each ReLU: what lets a compact variant train from scratch.
 
+    Of a part of a frame, with the `edges` of that part, the output is what the whole frame's would be there; the sides
+    that are no edges lose two pixels.
+
     `forward(x, shared)` is `forward` of the concatenation [x, shared]; where `share` is set, and there is no norm in
     the way, the channels that the objects of a frame share are convolved once a frame (`model.fast`).
     """
@@ -53,19 +57,36 @@ class ResidualBlock(nn.Module):
         same = in_channels == out_channels
         self.skip = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
-    def forward(self, x: Tensor, shared: Tensor | None = None) -> Tensor:
-        """x: [B*objects, C, H, W]; shared: [B, C', H, W] or None."""
+    def forward(self, x: Tensor, shared: Tensor | None = None, edges: Edges | None = None) -> Tensor:
+        """x: [B*objects, C, H, W]; shared: [B, C', H, W] or None, and then `edges` of a part or None."""
         if shared is not None and (not self.share or len(x) == len(shared)):
             x, shared = torch.cat([x, shared.repeat_interleave(len(x) // len(shared), 0)], 1), None
         if shared is None:
-            residual, skipped = self.conv1(torch.relu(self.norm1(x))), self.skip(x)
+            residual = convolve(self.conv1, torch.relu(self.norm1(x)), edges)
+            inner = shrink(x, 1, edges)
+            same = isinstance(self.skip, nn.Identity)
+            skipped = shrink(inner, 1, edges) if same else convolve(self.skip, inner, edges)  # type: ignore[arg-type]
         else:
-            residual = _convolve(self.conv1, torch.relu(x), torch.relu(shared))
-            skipped = _convolve(self.skip, x, shared)      # type: ignore[arg-type]   # widths differ: a convolution
-        return skipped + self.conv2(torch.relu(self.norm2(residual)))
+            residual = _convolve_shared(self.conv1, torch.relu(x), torch.relu(shared))
+            skipped = _convolve_shared(self.skip, x, shared)      # type: ignore[arg-type]   # widths differ: a convolution
+        return skipped + convolve(self.conv2, torch.relu(self.norm2(residual)), edges)
 
 
-def _convolve(conv: nn.Conv2d, x: Tensor, shared: Tensor) -> Tensor:
+def convolve(conv: nn.Conv2d, x: Tensor, edges: Edges | None = None) -> Tensor:
+    """A 3x3 convolution with zeros around the frame: of the whole frame, or of a part of it with these edges, where
+    each side that is no edge loses the pixel whose neighbours are not known."""
+    return conv(x) if edges is None else conv2d(pad(x, edges), conv.weight, conv.bias)
+
+
+def shrink(x: Tensor, pixels: int, edges: Edges | None) -> Tensor:
+    """[..., H, W] without `pixels` on the sides that are no edges, a view."""
+    if edges is None:
+        return x
+    left, right, top, bottom = (0 if edge else pixels for edge in edges)
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
+
+
+def _convolve_shared(conv: nn.Conv2d, x: Tensor, shared: Tensor) -> Tensor:
     """conv([x, shared]), the shared channels once a frame."""
     own = conv2d(x, conv.weight[:, : x.shape[1]], padding=conv.padding)
     common = conv2d(shared, conv.weight[:, x.shape[1] :], conv.bias, padding=conv.padding)

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from model.blocks import NormFactory, ResidualBlock
+from model.blocks import Edges, NormFactory, ResidualBlock, convolve, shrink
 from model.encoders import FrameFeatures
-from model.window import MARGIN, OUTSIDE, Window, around
+from model.window import LOST, MARGIN, OUTSIDE, Window, around
 
 
 class Refine(nn.Module):
@@ -17,12 +17,15 @@ class Refine(nn.Module):
         self.skip_conv = nn.Conv2d(skip_dim, in_dim, 3, padding=1)
         self.out_block = ResidualBlock(in_dim, out_dim, norm)
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """x: [B*objects, C, h, w]; skip: [B, C', 2h, 2w], convolved once for all objects of a frame."""
-        skip = self.skip_conv(skip)
-        upsampled = interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    def forward(self, x: Tensor, skip: Tensor, edges: Edges | None = None) -> Tensor:
+        """x: [B*objects, C, h, w]; skip: [B, C', 2h, 2w], convolved once for all objects of a frame.
+
+        Of a part of a frame, with its `edges`: what the whole frame's would be, less LOST pixels at the other sides.
+        """
+        skip = convolve(self.skip_conv, skip, edges)
+        upsampled = shrink(interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), 1, edges)
         summed = upsampled.unflatten(0, (skip.shape[0], -1)) + skip[:, None]
-        return self.out_block(summed.flatten(0, 1))
+        return self.out_block(summed.flatten(0, 1), edges=edges)
 
 
 class Decoder(nn.Module):
@@ -64,18 +67,26 @@ class Decoder(nn.Module):
         for own, several, target in zip(x, windows, logits, strict=True):
             parts = [self._refine_window(own[None], outer, features, window) for window in several]
             for wide, part in parts:
-                wide.scaled(16).crop(target).copy_(part)
+                wide.crop(target).copy_(part)
             for window, (wide, part) in zip(several, parts, strict=True):       # over what another's collar wrote there
-                window.scaled(16).crop(target).copy_(window.within(wide).scaled(16).crop(part))
+                pixels = window.scaled(16)
+                pixels.crop(target).copy_(pixels.within(wide).crop(part))
         return logits
 
     def _refine_window(
         self, x: Tensor, outer: Window, features: FrameFeatures, window: Window
     ) -> tuple[Window, Tensor]:
-        """Compressed features [1, C, ...] of `outer` -> `window` with its collar, and the logits there."""
-        collared = window.grown(1, *features.thin.shape[2:])
-        for refine, skip in ((self.refine8, features.f8), (self.refine4, features.f4)):
-            wide = window.grown(MARGIN, skip.shape[2] // 2, skip.shape[3] // 2)
-            x = refine(wide.within(outer).crop(x), wide.scaled(2).crop(skip))
-            window, outer = window.scaled(2), wide.scaled(2)
-        return collared, collared.scaled(4).within(outer).scaled(4).crop(self._logits(x)[0])
+        """Compressed features [1, C, ...] of `outer` -> the pixels of `window` with its collar, and their logits.
+
+        The last stage puts zeros around its part as if it were a frame: they spoil the margin, not the window, and the
+        collar is had for nothing.
+        """
+        height, width = features.thin.shape[2:]
+        wide = window.grown(MARGIN, height, width)
+        edges = wide.edges(height, width)
+        x = self.refine8(wide.within(outer).crop(x), wide.scaled(2).crop(features.f8), edges)
+        outer = wide.scaled(2).shrunk(LOST, edges)
+        wide = window.scaled(2).grown(MARGIN, 2 * height, 2 * width)
+        x = self.refine4(wide.within(outer).crop(x), wide.scaled(2).crop(features.f4))
+        collared = window.grown(1, height, width).scaled(16)
+        return collared, collared.within(wide.scaled(8)).crop(self._logits(x)[0])

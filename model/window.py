@@ -1,7 +1,7 @@
 """Where an object can be: windows of stride-16 cells, so that the decoder runs only there.
 
 The decoder is local. Each stage gets as much of a window's surroundings as its receptive field reaches, so that the
-logits inside are those of the whole frame. In a collar of one cell around it they are what the stages make of less
+logits inside are those of the whole frame. In a collar of one cell around it they are what the last stage makes of less
 surroundings; beyond that they are OUTSIDE, which is background.
 """
 
@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-MARGIN = 3          # pixels around a window that a refinement stage needs of its input, to be exact as far around its
-                    # output: two 3x3 convolutions and a bilinear step
+from model.blocks import Edges
+
+LOST = 3            # pixels of its output that a refinement stage loses around a part of a frame: 3x3 convolutions
+MARGIN = 3          # pixels around a window that it needs of its input to leave as many around the window of its output
 OUTSIDE = -30.0     # logit of a pixel that is not decoded
 EVIDENCE = 0.005    # propagated soft mask from which on a cell may hold the object ...
 STRONG = 0.03       # ... if some cell connected with it reaches this
@@ -41,6 +43,15 @@ class Window:
             max(0, self.top - pixels), min(height, self.bottom + pixels),
             max(0, self.left - pixels), min(width, self.right + pixels),
         )
+
+    def edges(self, height: int, width: int) -> Edges:
+        """The sides at which it ends with a frame of height x width."""
+        return int(self.left == 0), int(self.right == width), int(self.top == 0), int(self.bottom == height)
+
+    def shrunk(self, pixels: int, edges: Edges) -> "Window":
+        """Without `pixels` on the sides that are no edges."""
+        left, right, top, bottom = (0 if edge else pixels for edge in edges)
+        return Window(self.top + top, self.bottom - bottom, self.left + left, self.right - right)
 
     def scaled(self, factor: int) -> "Window":
         """The same window at a stride `factor` times finer."""
