@@ -14,6 +14,7 @@ from torch.nn.functional import embedding, embedding_bag
 
 _CELLS = 2048             # query cells matched at once in a large memory; an eighth of them in a small one
 _GROUP = 8                # consecutive entries whose maximum stands for them in a first ranking
+_RANKED = 4096            # groups ranked at once
 _LARGE = 40               # groups for each of the k best from which on that ranking pays
 _PART = (1024, 16384)     # entries whose similarities are held at once: on a CPU (8 MiB, in its cache), on a GPU
 _CACHED = (64, 2048)      # query cells whose candidates' keys are held at once, likewise
@@ -98,16 +99,15 @@ def _match_all(
 def _match_groups(
     memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
 ) -> list[tuple[Tensor, Tensor]]:
-    """`_match_all` of a large memory: the maximum of each group of entries, then the best groups' entries again."""
+    """`_match_all` of a large memory: the best groups of entries by their maxima, then those groups' entries again."""
     cached = _CACHED[memory_key.is_cuda]
     matches = []
-    for mask, maxima in zip(masks, _group_maxima(memory_key, norms, query, masks), strict=True):
-        groups = maxima.topk(k, dim=1, sorted=False).indices
-        left = torch.arange(maxima.shape[1] * _GROUP, len(memory_key), device=query.device)   # too few for a group
+    for mask, groups in zip(masks, _best_groups(memory_key, norms, query, k, masks), strict=True):
+        left = torch.arange(len(memory_key) // _GROUP * _GROUP, len(memory_key), device=query.device)
         members = torch.arange(_GROUP, device=query.device)
         indices = torch.cat([
-            (groups[..., None] * _GROUP + members).flatten(1), left.expand(len(query), -1),
-        ], 1)                                                                               # [M, candidates]
+            (groups[..., None] * _GROUP + members).flatten(1), left.expand(len(query), -1),   # too few for a group
+        ], 1)                                                                                 # [M, candidates]
         similarities = torch.cat([
             torch.bmm(embedding(part, memory_key), cells[..., None])[..., 0]
             for part, cells in zip(indices.split(cached), query.split(cached), strict=True)
@@ -119,20 +119,39 @@ def _match_groups(
     return matches
 
 
-def _group_maxima(
-    memory_key: Tensor, norms: Tensor, query: Tensor, masks: Sequence[Tensor | None]
+def _best_groups(
+    memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
 ) -> list[Tensor]:
-    """For every mask [M, groups]: the largest similarity in each whole group of consecutive entries."""
+    """For every mask [M, k]: the groups with the largest maxima, of all whole groups of consecutive entries."""
     groups = len(memory_key) // _GROUP
-    maxima = [query.new_empty(len(query), groups) for _ in masks]
+    best: list[list[tuple[Tensor, Tensor]]] = [[] for _ in masks]
+    for start in range(0, groups, _RANKED):
+        stop = min(start + _RANKED, groups)
+        for found, maxima in zip(best, _maxima(memory_key, norms, query, start, stop, masks), strict=True):
+            values, indices = maxima.topk(min(k, stop - start), dim=1, sorted=False)
+            found.append((values, indices + start))
+    ranked = []
+    for found in best:
+        values, indices = (torch.cat(tensors, 1) for tensors in zip(*found, strict=True))
+        ranked.append(indices.gather(1, values.topk(k, dim=1, sorted=False).indices))
+    return ranked
+
+
+def _maxima(
+    memory_key: Tensor, norms: Tensor, query: Tensor, first: int, last: int, masks: Sequence[Tensor | None]
+) -> list[Tensor]:
+    """For every mask [M, last - first]: the largest similarity in each of these groups."""
+    maxima = [query.new_empty(len(query), last - first) for _ in masks]
     part = _PART[memory_key.is_cuda] // _GROUP
-    for start in range(0, groups, part):
-        stop = min(start + part, groups)
+    buffer = query.new_empty(part * _GROUP, len(query))                    # for all parts: it stays in cache
+    for start in range(first, last, part):
+        stop = min(start + part, last)
         block = slice(start * _GROUP, stop * _GROUP)
-        similarities = (memory_key[block] @ query.T).sub_(norms[block, None])               # [entries, M]
-        for mask, best in zip(masks, maxima, strict=True):
+        similarities = torch.mm(memory_key[block], query.T, out=buffer[: (stop - start) * _GROUP])
+        similarities.sub_(norms[block, None])                              # [entries, M]
+        for mask, largest in zip(masks, maxima, strict=True):
             allowed = similarities if mask is None else similarities.masked_fill(~mask[block, None], -torch.inf)
-            best[:, start:stop] = allowed.unflatten(0, (-1, _GROUP)).amax(1).T
+            largest[:, start - first : stop - first] = allowed.unflatten(0, (-1, _GROUP)).amax(1).T
     return maxima
 
 

@@ -73,7 +73,7 @@ def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group,
     torch.manual_seed(0)
     settings = {
         "_CELLS": 8 * cells if large else cells, "_CACHED": (cells, 1), "_PART": (part, 1), "_GROUP": group,
-        "_LARGE": large,
+        "_LARGE": large, "_RANKED": 8,
     }
     for name, value in settings.items():
         monkeypatch.setattr(matching, name, value)

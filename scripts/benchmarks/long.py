@@ -2,6 +2,9 @@
 
 The frames of a generated clip are written as JPEGs in blocks, read by the runner's reader, segmented by a small
 network and written as PNGs, as any evaluation does. every-5 runs beside it for `EVERY_5` frames.
+
+A machine's speed drifts over minutes, so the last thousand frames are also timed in turn with a second segmenter of the
+same kind, which joined a thousand frames before and is in its own second thousand ("time in turn").
 """
 
 import argparse
@@ -11,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dataset.folder import Frame
@@ -34,18 +38,30 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     network = load_network(options.weights, device) if options.weights else STCN(COMPACT).to(device).eval()
     for bank, frames in (("lfu", options.frames), ("first_and_latest", options.frames),
                          ("every_k", min(options.frames, EVERY_5))):
-        segmenter = VideoSegmenter(network, build_memory(bank), precision=options.precision)
-        seconds, resident = [], []
+        segmenter, newcomer = (VideoSegmenter(network, build_memory(bank), precision=options.precision) for _ in "12")
+        part = min(1000, frames // 3)
+        seconds, resident, in_turn = [], [], []
         with tempfile.TemporaryDirectory() as folder, SequenceWriter(Path(folder) / "masks") as writer:
-            for frame in read_ahead(_stream(Path(folder) / "frames", frames)):
+            stream = read_ahead(_stream(Path(folder) / "frames", frames, annotated=(0, frames - 2 * part)))
+            for index, frame in enumerate(stream):
                 started = time.perf_counter()
-                writer.write(frame, segmenter.labels(segmenter.step(frame.image, frame.annotation)))
+                labels, alone = _timed(segmenter, frame.image, None if index else frame.annotation)
+                writer.write(frame, labels)
                 seconds.append(time.perf_counter() - started)
                 resident.append(_resident_mib())
-        yield _measurement(bank, seconds, resident, segmenter)
+                if index >= frames - 2 * part:
+                    in_turn.append((alone, _timed(newcomer, frame.image, frame.annotation)[1]))
+        yield _measurement(bank, seconds, resident, in_turn[part:], segmenter)
 
 
-def _stream(folder: Path, frames: int) -> Iterator[Frame]:
+def _timed(segmenter: VideoSegmenter, image: np.ndarray, annotation: np.ndarray | None) -> tuple[np.ndarray, float]:
+    """Labels of the next frame, and the seconds they took."""
+    started = time.perf_counter()
+    labels = segmenter.labels(segmenter.step(image, annotation))
+    return labels, time.perf_counter() - started
+
+
+def _stream(folder: Path, frames: int, annotated: tuple[int, ...]) -> Iterator[Frame]:
     """Frames read from files; a file is gone once it was read, so the disk holds one block."""
     folder.mkdir()
     clip = SyntheticClip(seed=5, size=SIZE, objects=1)
@@ -54,21 +70,26 @@ def _stream(folder: Path, frames: int) -> Iterator[Frame]:
             write_image(folder / f"{t:06d}.jpg", clip.frame(t)[0], quality=90)
         for t in range(start, min(start + BLOCK, frames)):
             path = folder / f"{t:06d}.jpg"
-            yield Frame(path.stem, read_image(path), clip.frame(0)[1] if t == 0 else None)
+            yield Frame(path.stem, read_image(path), clip.frame(t)[1] if t in annotated else None)
             path.unlink()
 
 
-def _measurement(bank: str, seconds: list[float], resident: list[float], segmenter: VideoSegmenter) -> Measurement:
-    part = min(1000, len(seconds) // 3)
+def _measurement(
+    bank: str, seconds: list[float], resident: list[float], in_turn: list[tuple[float, float]],
+    segmenter: VideoSegmenter,
+) -> Measurement:
+    part, count = len(in_turn), len(seconds)
     second, last = slice(part, 2 * part), slice(-part, None)
     memory = [statistics.median(resident[piece]) for piece in (second, last)]
     times = [statistics.median(seconds[piece]) for piece in (second, last)]
-    notes = {
-        "MiB": memory[1], "last / second thousand: memory": memory[1] / memory[0], "time": times[1] / times[0],
-        "frames held": segmenter.memory.frames_held, "bank MiB": segmenter.memory.bytes_held / 2**20,
-    }
-    name, count = f"{bank}, {len(seconds)} frames", len(seconds)
-    return Measurement("long", name, statistics.median(seconds), min(seconds), max(seconds), count, notes)
+    old, young = (statistics.median(times) for times in zip(*in_turn, strict=True))
+    return Measurement(
+        "long", f"{bank}, {count} frames", statistics.median(seconds), min(seconds), max(seconds), count, {
+            "MiB": memory[1], "last / second thousand: memory": memory[1] / memory[0], "time": times[1] / times[0],
+            "time in turn": old / young,
+            "frames held": segmenter.memory.frames_held, "bank MiB": segmenter.memory.bytes_held / 2**20,
+        },
+    )
 
 
 def _resident_mib() -> float:

@@ -30,12 +30,17 @@ class Measurement:
 
 
 def measure_in_turn(
-    section: str, candidates: Mapping[str, Callable[[], object]], runs: int, warmup: int = 1
+    section: str, candidates: Mapping[str, Callable[[], object]], runs: int, warmup: int = 1, alone: bool = False
 ) -> dict[str, Measurement]:
-    """Time the candidates A B C A B C ..., so that drift of the machine's speed hits all of them alike."""
+    """Time the candidates A B C A B C ..., so that drift of the machine's speed hits all of them alike.
+
+    `alone`: A A B B ..., every second call timed, so that none pays for the caches and pages as another left them.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(warmup + runs):
         for name, call in candidates.items():
+            if alone:
+                call()
             synchronise()
             started = time.perf_counter()
             call()

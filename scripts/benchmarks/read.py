@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         assert error < 1e-5, error
         results = measure_in_turn("read", {
             f"{frames} frames held, dense oracle": dense, f"{frames} frames held, gather": gather,
-        }, runs=7)
+        }, runs=7, alone=True)
         oracle = results[f"{frames} frames held, dense oracle"]
         for result in results.values():
             result.notes = {"times oracle": ratio(oracle, result), "relative error": f"{error:.1e}"}
