@@ -75,19 +75,17 @@ def match(
         is never asked, which on a GPU would make the host wait.
     """
     k = min(k, len(memory_key))
-    scale = 1 / math.sqrt(memory_key.shape[1])
-    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(_PART[memory_key.is_cuda])])
     large = len(memory_key) >= _LARGE * _GROUP * k
     match_cells, cells = (_match_groups, _CELLS) if large else (_match_all, _CELLS // 8)
-    parts = [match_cells(memory_key, norms, query, k, masks) for query in (2 * scale * query_key).split(cells)]
+    parts = [match_cells(memory_key, query, k, masks) for query in query_key.split(cells)]
     return [TopK(*(torch.cat(tensors) for tensors in zip(*part, strict=True))) for part in zip(*parts, strict=True)]
 
 
 def _match_all(
-    memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
+    memory_key: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
 ) -> list[tuple[Tensor, Tensor]]:
     """(indices, weights) of some query cells for every mask, of all similarities."""
-    similarities = (query @ memory_key.T).sub_(norms)
+    similarities = similarity(memory_key, query)
     matches = []
     for mask in masks:
         allowed = similarities if mask is None else similarities.masked_fill(~mask, -torch.inf)
@@ -97,9 +95,12 @@ def _match_all(
 
 
 def _match_groups(
-    memory_key: Tensor, norms: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
+    memory_key: Tensor, query: Tensor, k: int, masks: Sequence[Tensor | None]
 ) -> list[tuple[Tensor, Tensor]]:
     """`_match_all` of a large memory: the best groups of entries by their maxima, then those groups' entries again."""
+    scale = 1 / math.sqrt(memory_key.shape[1])
+    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(_PART[memory_key.is_cuda])])
+    query = 2 * scale * query
     cached = _CACHED[memory_key.is_cuda]
     matches = []
     for mask, groups in zip(masks, _best_groups(memory_key, norms, query, k, masks), strict=True):
