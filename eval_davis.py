@@ -14,9 +14,9 @@ from pathlib import Path
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.folder import FolderSequence
 from inference.commands import LESS_MEMORY, add_run_flags, command, parse_with_config, run_folder, segmenter_maker
-from inference.ranks import Ranks
-from inference.runner import RunFolder, describe, run_sequences, write_run
-from inference.scoring import format_table, global_statistics, score_results, write_csvs
+from inference.run.ranks import Ranks
+from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from scripts.arguments import CommandParser
 
 

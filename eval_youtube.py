@@ -17,9 +17,9 @@ from dataset.files import whole
 from dataset.folder import list_images
 from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
 from inference.commands import LESS_MEMORY, add_run_flags, command, parse_with_config, run_folder, segmenter_maker
-from inference.ranks import Ranks
-from inference.runner import RunFolder, describe, run_sequences, write_run
-from inference.scoring_youtube import score_videos, seen_and_unseen
+from inference.run.ranks import Ranks
+from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.scoring.youtube import score_videos, seen_and_unseen
 from scripts.arguments import CommandParser
 
 MASKS = "Annotations"

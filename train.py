@@ -26,8 +26,8 @@ from model import STCN, ConfigError, NetworkConfig
 from model.checkpoint import load_state, read_weights
 from model.config import assign, from_mapping, read_yaml, to_mapping
 from model.objective import ObjectiveConfig
-from model.trainer import Trainer
-from model.training_config import TrainingConfig, check_same_run
+from model.training.config import TrainingConfig, check_same_run
+from model.training.trainer import Trainer
 from scripts.arguments import CommandParser
 
 

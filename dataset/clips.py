@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from dataset.annotated_videos import AnnotatedVideos, read_video_folders, video_names
 from dataset.augment import ClipRequest
 from dataset.davis import split_names
 from dataset.errors import DatasetError
 from dataset.static import StaticImages, read_folders, read_pairs
-from dataset.video import AnnotatedVideos, read_video_folders, video_names
 
 T = TypeVar("T")
 _ORDER, _SAMPLE = 0, 1      # streams of random numbers: (seed, stream, number)

@@ -21,14 +21,14 @@ from dataset.errors import DatasetError
 from dataset.files import in_one_line
 from inference.allocation import keep_freed_memory
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
-from inference.runner import RunError, RunFolder
+from inference.run.runner import RunError, RunFolder
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewSegmenter, views_of
 from model import CheckpointError, ConfigError, LossError, load_network
 from model.checkpoint import weights_file
 from model.config import read_yaml
 from model.fast import PRECISIONS, prepare_for_inference
-from model.signals import sigterm_as_ctrl_c
+from model.training.signals import sigterm_as_ctrl_c
 
 # said by PyTorch on GPUs and CPUs, cuBLAS, cuDNN and OpenCV
 _LACK = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|Failed to allocate")

@@ -15,7 +15,7 @@ from model.checkpoint import CheckpointError, read_file, save_file
 from model.encoders import FrameFeatures
 from model.fast import PRECISIONS, prepare_for_inference
 from model.network import STCN, STRIDE, normalise
-from model.window import Window, windows_of
+from model.windows import Window, windows_of
 
 _STATE = ("frame_index", "last_write", "_known", "_size")
 
@@ -29,7 +29,7 @@ class VideoSegmenter:
         memory_every: a frame is stored when at least this many frames have passed since the last one stored.
         precision: "fp32", "bf16" or "fp16" for the network; matching stays in fp32.
         plain: use the network as it is, in fp32, and read by dense weights: the oracle of the fast path.
-        decode: "full", or "window": decode only where an object can be (`model.window`). Its evidence is the soft mask
+        decode: "full", or "window": decode only where an object can be (`model.windows`). Its evidence is the soft mask
         of the memory entries, carried through the read as one more value channel.
     """
 

@@ -10,11 +10,11 @@ from tqdm import tqdm
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.errors import DatasetError
 from inference.memory import build_memory
-from inference.runner import run_sequence
-from inference.scoring import global_statistics, score_results
+from inference.run.runner import run_sequence
+from inference.run.writer import SequenceWriter
+from inference.scoring.davis import global_statistics, score_results
 from inference.segmenter import VideoSegmenter
 from inference.views import View, ViewSegmenter
-from inference.writer import SequenceWriter
 from model import STCN
 
 

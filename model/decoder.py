@@ -6,7 +6,7 @@ from torch.nn.functional import interpolate
 
 from model.blocks import Edges, NormFactory, ResidualBlock, convolve, shrink
 from model.encoders import FrameFeatures
-from model.window import LOST, MARGIN, OUTSIDE, Window, around
+from model.windows import LOST, MARGIN, OUTSIDE, Window, around
 
 
 class Refine(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model.blocks import NORMS
 from model.decoder import Decoder
 from model.encoders import FrameFeatures, KeyEncoder, ValueEncoder
-from model.window import Window
+from model.windows import Window
 
 STRIDE = 16                                  # frames are padded to multiples of this
 IMAGE_MEAN = (0.485, 0.456, 0.406)           # ImageNet, RGB
@@ -64,7 +64,7 @@ class STCN(nn.Module):
     ) -> Tensor:
         """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W].
 
-        `windows` (B = 1, those of each object) decodes only where an object can be; see `model.window`.
+        `windows` (B = 1, those of each object) decodes only where an object can be; see `model.windows`.
         """
         return self.decoder(readout, features, windows)
 

@@ -23,10 +23,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dataset.davis import davis_sequences
-from inference.ablation.cells import Cell, cells_of
+from inference.ablation.ablation_report import cost, describe, emphasised, runs_of, write_ablation
 from inference.ablation.lockstep import Ablation
-from inference.ablation.page import cost, describe, emphasised, runs_of, write_ablation
 from inference.ablation.records import COMMAND
+from inference.ablation.settings import Cell, cells_of
 from inference.commands import (
     LESS_MEMORY,
     add_network_flags,
@@ -37,8 +37,8 @@ from inference.commands import (
     segmenter_maker,
 )
 from inference.memory import INDICES, POLICIES
-from inference.report import bank_table
-from inference.runner import RunFolder
+from inference.report.tables import bank_table
+from inference.run.runner import RunFolder
 from scripts.arguments import CommandParser, positive
 
 

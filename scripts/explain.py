@@ -26,8 +26,8 @@ from dataset.files import write_text
 from dataset.folder import FolderSequence
 from dataset.youtube import youtube_sequences
 from inference.commands import command
+from inference.telemetry.explain_page import page
 from inference.telemetry.frames import explained
-from inference.telemetry.page import page
 from inference.telemetry.pictures import occupancy_figure, survivors_figure, usage_figure
 from scripts.arguments import CommandParser
 

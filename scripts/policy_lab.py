@@ -23,8 +23,8 @@ from dataset.davis import davis_sequences
 from inference.commands import command, device_of
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
 from inference.lab.keys import KeyFolder, encode_videos
-from inference.lab.page import MAIN, capacity_table, write_page
 from inference.lab.replay import DEFAULT_ROWS, ROWS, LabOptions
+from inference.lab.replay_report import MAIN, capacity_table, write_page
 from inference.lab.study import ReplayFolder, replay_videos
 from inference.memory import build_memory
 from inference.segmenter import VideoSegmenter

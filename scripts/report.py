@@ -25,10 +25,10 @@ from dataset.errors import DatasetError
 from dataset.files import write_text
 from dataset.folder import FolderSequence
 from inference.commands import command
-from inference.report import Table, bank_table, difference_table, sequence_table
-from inference.report_pictures import capacity_figure, copied_first_mask, picture, write_overlay
-from inference.report_runs import Run, by_data, read_runs
-from inference.report_thesis import coverage, thesis_tables
+from inference.report.pictures import capacity_figure, copied_first_mask, picture, write_overlay
+from inference.report.runs import Run, by_data, read_runs
+from inference.report.tables import Table, bank_table, difference_table, sequence_table
+from inference.report.thesis import coverage, thesis_tables
 from scripts.arguments import CommandParser
 
 

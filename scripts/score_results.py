@@ -15,7 +15,7 @@ from dataset.errors import DatasetError
 from dataset.files import in_one_line, write_text
 from dataset.folder import list_images
 from dataset.masks import read_labels
-from inference.scoring import (
+from inference.scoring.davis import (
     SequenceScores,
     format_table,
     global_statistics,

@@ -28,11 +28,11 @@ from inference.commands import (
     run_folder,
     segmenter_maker,
 )
-from inference.runner import describe, read_ahead
-from inference.video.folder import OutputFolder
+from inference.run.runner import describe, read_ahead
 from inference.video.live import LiveView
+from inference.video.loop import segment_video, write_record
 from inference.video.output import FPS, VideoOutput
-from inference.video.run import segment_video, write_record
+from inference.video.output_folder import OutputFolder
 from model import CheckpointError, ConfigError
 from model.checkpoint import OWN_WEIGHTS
 from scripts.arguments import CommandParser

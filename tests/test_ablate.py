@@ -12,10 +12,10 @@ import pytest
 import eval_davis
 from dataset.masks import read_labels
 from dataset.synthetic import make_davis
-from inference.ablation.cells import cells_of, titles
+from inference.ablation.settings import cells_of, titles
 from inference.memory import MemoryConfigError
-from inference.scoring import GLOBAL_COLUMNS
-from inference.scoring_live import LiveScores
+from inference.scoring.davis import GLOBAL_COLUMNS
+from inference.scoring.live import LiveScores
 from model.checkpoint import save_network
 from model.network import STCN
 from scripts import ablate

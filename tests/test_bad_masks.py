@@ -10,7 +10,7 @@ from PIL import Image
 from dataset.masks import PALETTE, read_label_map, read_labels, write_labels
 from dataset.youtube import youtube_sequences
 from inference import VideoSegmenter, build_memory
-from inference.scoring_youtube import score_video
+from inference.scoring.youtube import score_video
 from scripts import score_results
 from tests.odd import COMMANDS, SIZE, davis, own_video, square, write_clip, youtube
 

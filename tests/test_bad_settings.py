@@ -8,10 +8,10 @@ import yaml
 
 import train
 from dataset.synthetic import make_davis, make_static
-from inference.scoring import GLOBAL_COLUMNS
+from inference.scoring.davis import GLOBAL_COLUMNS
 from model import STCN
 from model.config import ConfigError
-from model.training_config import check_same_run
+from model.training.config import check_same_run
 from scripts import check_dataset, report
 from scripts.arguments import CommandParser
 from tests.odd import davis, write_clip

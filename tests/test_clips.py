@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from dataset import thin_plate
+from dataset.annotated_videos import AnnotatedVideos
 from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolour, static_warps, video_warps, warp
 from dataset.clips import ClipConfig, Clips, SourceConfig
 from dataset.errors import DatasetError
 from dataset.masks import write_image, write_labels
 from dataset.synthetic import make_davis, make_static, make_youtube
-from dataset.video import AnnotatedVideos
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def test_a_run_folder_holds_masks_record_and_official_csvs(root, weights, tmp_pa
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(root, weights, tmp_path):
     whole = evaluate(root, weights, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inference.writer.SequenceWriter.write", _interrupted_after(10))
+        patch.setattr("inference.run.writer.SequenceWriter.write", _interrupted_after(10))
         with pytest.raises(SystemExit, match="130"):
             evaluate(root, weights, tmp_path / "parts")
     left = sorted(path.name for path in (tmp_path / "parts").iterdir())
@@ -182,7 +182,7 @@ def test_missing_weights_and_impossible_banks_are_plain_errors(root, weights, tm
 
 
 def _interrupted_after(frames):
-    from inference.writer import SequenceWriter
+    from inference.run.writer import SequenceWriter
 
     original, written = SequenceWriter.write, []
 

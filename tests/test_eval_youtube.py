@@ -13,7 +13,7 @@ from dataset.errors import DatasetError
 from dataset.masks import read_labels, write_image, write_labels
 from dataset.synthetic import make_youtube
 from dataset.youtube import youtube_sequences
-from inference.scoring_youtube import ObjectScore, score_video, seen_and_unseen
+from inference.scoring.youtube import ObjectScore, score_video, seen_and_unseen
 from model.checkpoint import save_file
 
 

@@ -17,9 +17,9 @@ import eval_youtube
 from dataset.davis import davis_sequences
 from dataset.masks import read_image, read_labels
 from dataset.synthetic import make_davis, make_youtube
+from inference.telemetry.explain_page import page
 from inference.telemetry.frames import explained
 from inference.telemetry.moments import read_telemetry
-from inference.telemetry.page import page
 from scripts import explain
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -174,9 +174,9 @@ def test_videos_whose_objects_appear_late(weights, tmp_path):
 
 
 def test_a_long_video_is_thinned_on_the_page(root, run, monkeypatch):
-    monkeypatch.setattr("inference.telemetry.page.MAX_FRAMES", 6)
-    monkeypatch.setattr("inference.telemetry.page.MAX_SOURCES", 3)
-    monkeypatch.setattr("inference.telemetry.page.MAX_ROWS", 150)
+    monkeypatch.setattr("inference.telemetry.explain_page.MAX_FRAMES", 6)
+    monkeypatch.setattr("inference.telemetry.explain_page.MAX_SOURCES", 3)
+    monkeypatch.setattr("inference.telemetry.explain_page.MAX_ROWS", 150)
     clip = explained(run / "telemetry", davis_sequences(root, names=["clip-001"])[0], run / "clip-001", width=35)
     (sequence,) = content_of(page([clip], json.loads((run / "run.json").read_text()), "thinned"))["sequences"]
     assert sequence["sources"][0] == 0

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from dataset.masks import read_labels
-from inference.metrics import (
+from inference.scoring.davis import global_statistics, score_results
+from inference.scoring.metrics import (
     boundary_accuracy,
     boundary_accuracy_plain,
     region_similarity,
     statistics,
 )
-from inference.scoring import global_statistics, score_results
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 GOLDEN = SHARED / "golden" / "davis2016_scores.json"

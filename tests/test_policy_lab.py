@@ -12,10 +12,10 @@ from dataset.synthetic import make_davis
 from inference import VideoSegmenter, build_memory
 from inference.lab import contestant as measures
 from inference.lab import reference
-from inference.lab.bank import LabBank, SharedReads
 from inference.lab.clairvoyant import retained_bound
 from inference.lab.correlation import spearman
 from inference.lab.keys import VideoKeys, cell_shares, encode_video
+from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.replay import CLAIRVOYANT, DEFAULT_ROWS, ROWS, UNBOUNDED, LabOptions, Replay
 from inference.memory import Admission
 from inference.segmenter import owners
@@ -277,7 +277,7 @@ def correlations(capsys):
 
 
 def run(folder, settings):
-    from inference.scoring import GLOBAL_COLUMNS
+    from inference.scoring.davis import GLOBAL_COLUMNS
 
     scores = {column: 0.5 for column in GLOBAL_COLUMNS}
     sequences = {name: {"frames": 14} for name in ("clip-000", "clip-001")}

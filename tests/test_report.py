@@ -10,9 +10,9 @@ import pytest
 
 from dataset.davis import davis_sequences
 from dataset.masks import read_image, write_image, write_labels
-from inference.report_runs import read_runs
-from inference.report_thesis import REFERENCE, coverage, reference, thesis_tables
-from inference.scoring import GLOBAL_COLUMNS, global_statistics, score_results, write_csvs
+from inference.report.runs import read_runs
+from inference.report.thesis import REFERENCE, coverage, reference, thesis_tables
+from inference.scoring.davis import GLOBAL_COLUMNS, global_statistics, score_results, write_csvs
 from scripts.report import main
 
 DAVIS_2016 = {"every_k": 0, "first_and_latest": 2, "lfu": 1}          # bank -> pixels its masks are off

@@ -12,7 +12,7 @@ import pytest
 
 from dataset.errors import DatasetError
 from dataset.masks import write_labels
-from inference.scoring import format_table, global_statistics, score_results, score_sequence, write_csvs
+from inference.scoring.davis import format_table, global_statistics, score_results, score_sequence, write_csvs
 from scripts.score_results import main
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "score_results.py"

@@ -14,7 +14,7 @@ import yaml
 import train
 from dataset.synthetic import make_davis, make_static
 from model.checkpoint import read_file, read_weights
-from model.training_config import TrainingConfig
+from model.training.config import TrainingConfig
 
 NETWORK = {
     "key_backbone": "resnet18", "key_dim": 8, "value_dim": 16, "decoder_dims": [16, 8, 8], "norm": "group",
@@ -49,7 +49,7 @@ def run(config, output, *more):
 def test_resuming_equals_not_having_stopped_bit_for_bit(config, tmp_path):
     whole = run(config, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:      # "killed" just after the checkpoint of iteration 3
-        patch.setattr("model.trainer.Trainer._step", _killed_at(3))
+        patch.setattr("model.training.trainer.Trainer._step", _killed_at(3))
         with pytest.raises(RuntimeError, match="killed"):
             run(config, tmp_path / "parts")
     assert not (tmp_path / "parts/network.pth").exists()
@@ -88,7 +88,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(config, t
 def test_gradients_that_are_not_finite_never_reach_the_weights(config, tmp_path, capsys, monkeypatch):
     original = torch.nn.utils.clip_grad_norm_
     monkeypatch.setattr(
-        "model.trainer.nn.utils.clip_grad_norm_",
+        "model.training.trainer.nn.utils.clip_grad_norm_",
         lambda parameters, limit: original(parameters, limit) * (float("inf") if len(norms) == 4 else 1.0)
         if norms.append(1) is None else None,
     )
@@ -182,7 +182,7 @@ def test_learning_rate_is_a_function_of_the_iteration():
 
 
 def _killed_at(iteration):
-    from model.trainer import Trainer
+    from model.training.trainer import Trainer
 
     original = Trainer._step
 

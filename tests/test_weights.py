@@ -5,7 +5,7 @@ import pytest
 
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.metrics import region_similarity
+from inference.scoring.metrics import region_similarity
 from model import load_network
 from model.checkpoint import OWN_WEIGHTS
 

@@ -7,7 +7,7 @@ from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from model import STCN
 from model.blocks import ResidualBlock
-from model.window import OUTSIDE, Window, windows_of
+from model.windows import OUTSIDE, Window, windows_of
 from tests.test_fast import SMALL
 
 

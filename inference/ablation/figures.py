@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
-from inference.report_pictures import pyplot
-from inference.report_runs import Run
+from inference.report.pictures import pyplot
+from inference.report.runs import Run
 
 _DIRECTIONS = (0, 180, 90, 270, 45, 135, 315, 225)      # of a label from its point, in degrees, the nicest first
 _DISTANCES = (7, 14, 24, 36, 50, 66, 84, 104, 126)      # in points

@@ -20,14 +20,14 @@ from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame
 from dataset.masks import in_pixels, read_labels
-from inference.ablation.cells import Cell
 from inference.ablation.records import CellReport, Pass, SequenceRecord, open_ablation, read_record, write_record
-from inference.runner import RunFolder, read_ahead
-from inference.scoring import objects_of
-from inference.scoring_live import LiveScores
+from inference.ablation.settings import Cell
+from inference.run.runner import RunFolder, read_ahead
+from inference.run.writer import SequenceWriter
+from inference.scoring.davis import objects_of
+from inference.scoring.live import LiveScores
 from inference.segmenter import Encoded, VideoSegmenter
 from inference.views import ViewSegmenter
-from inference.writer import SequenceWriter
 
 
 class SharedEncoding:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from dataset.files import write_text
-from inference.ablation.cells import Cell
-from inference.metrics import statistics
-from inference.runner import RunError, RunFolder, versions, write_run
-from inference.scoring import ObjectScores, SequenceScores
+from inference.ablation.settings import Cell
+from inference.run.runner import RunError, RunFolder, versions, write_run
+from inference.scoring.davis import ObjectScores, SequenceScores
+from inference.scoring.metrics import statistics
 
 COMMAND = "ablate"
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from inference.lab.bank import LabBank
+from inference.lab.lookup_bank import LabBank
 from inference.memory import Admission
-from inference.metrics import region_similarity
+from inference.scoring.metrics import region_similarity
 
 AGES = (5, 10, 20, 40, 80)          # frames: limits of the classes of age
 

@@ -13,8 +13,8 @@ from dataset.errors import DatasetError
 from inference.lab.replay import Result
 from inference.memory import POLICIES
 from inference.memory.policies import LeastFrequentlyUsed
-from inference.report import Table
-from inference.report_runs import read_runs
+from inference.report.runs import read_runs
+from inference.report.tables import Table
 
 PROXIES = {
     "retained mass": lambda outcome: outcome.retained_mass, "agreement": lambda outcome: outcome.agreement,

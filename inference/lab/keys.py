@@ -21,7 +21,7 @@ from dataset.errors import DatasetError
 from dataset.files import whole, write_text
 from dataset.folder import FolderSequence
 from dataset.masks import VOID, labels_at_size, labels_in, read_labels
-from inference.runner import RunError, read_ahead
+from inference.run.runner import RunError, read_ahead
 from inference.segmenter import VideoSegmenter
 from inference.views import View
 from model.network import STRIDE

@@ -1,7 +1,7 @@
 """What the unbounded bank reads: at every frame, the nearest of all entries written so far to each query cell.
 
 The bank that keeps every K-th frame holds whatever a bounded bank may hold, so its sorted lists answer the reads of
-all of them (`inference.lab.bank`), and its attention is what their retained mass is measured against.
+all of them (`inference.lab.lookup_bank`), and its attention is what their retained mass is measured against.
 
 An entry is numbered (index of its write) * HW + cell; entries that only other banks write have no number.
 """

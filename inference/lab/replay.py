@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inference.lab.bank import LabBank, SharedReads
 from inference.lab.clairvoyant import Clairvoyant, retained_bound
 from inference.lab.contestant import Contestant, Outcome, most_likely
 from inference.lab.keys import VideoKeys
+from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.reference import Reference
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.memory.policies import LeastFrequentlyUsed

@@ -1,7 +1,7 @@
 """Replaying a whole folder of keys: one process per core over the videos; goes on where a run stopped.
 
 A replay's folder holds `replay.json`, what was replayed, and `.records/<video>.json`, the results of every finished
-video; tables and figure are made of these (`inference.lab.page`).
+video; tables and figure are made of these (`inference.lab.replay_report`).
 """
 
 import json
@@ -25,7 +25,7 @@ from dataset.files import write_text
 from inference.lab.contestant import Outcome
 from inference.lab.keys import KeyFolder, refuse_other_settings
 from inference.lab.replay import LabOptions, Replay, Result
-from inference.runner import RunError, versions
+from inference.run.runner import RunError, versions
 
 _ticks: Synchronized | None = None           # in a worker: the counter that it shares with the main process
 

@@ -10,7 +10,7 @@ from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence
 from dataset.masks import read_image, read_labels
-from inference.scoring import score_sequence
+from inference.scoring.davis import score_sequence
 from inference.telemetry.moments import SequenceTelemetry, read_telemetry
 from model.network import STRIDE
 

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from dataset.folder import Frame
 from dataset.masks import overlay, write_image, write_labels
-from inference.runner import RunError
-from inference.video.folder import OutputFolder
-from inference.writer import BackgroundWriter
+from inference.run.runner import RunError
+from inference.run.writer import BackgroundWriter
+from inference.video.output_folder import OutputFolder
 
 FPS = 25.0                 # of overlays where the source has none: folders, some cameras
 _SECONDS_PER_KEY = 2       # between key frames: where players jump to, and what a killed process loses at most

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from dataset.davis import davis_sequences
 from inference import VideoSegmenter, build_memory
-from inference.runner import run_sequence
+from inference.run.runner import run_sequence
+from inference.run.writer import SequenceWriter
 from inference.views import ViewSegmenter
-from inference.writer import SequenceWriter
 from model import STCN, load_network
 from scripts.benchmarks.measure import Measurement
 

@@ -21,8 +21,8 @@ from dataset.folder import Frame
 from dataset.masks import read_image, write_image
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.runner import read_ahead
-from inference.writer import SequenceWriter
+from inference.run.runner import read_ahead
+from inference.run.writer import SequenceWriter
 from model import STCN, NetworkConfig, load_network
 from scripts.benchmarks.measure import Measurement
 

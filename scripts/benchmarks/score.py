@@ -8,8 +8,8 @@ from pathlib import Path
 from dataset.davis import davis_sequences
 from dataset.folder import FolderSequence
 from dataset.masks import read_labels, write_labels
-from inference.metrics import boundary_accuracy_plain, region_similarity, statistics
-from inference.scoring import score_results
+from inference.scoring.davis import score_results
+from inference.scoring.metrics import boundary_accuracy_plain, region_similarity, statistics
 from scripts.benchmarks.measure import Measurement, measure_in_turn, ratio
 
 

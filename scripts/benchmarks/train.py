@@ -1,6 +1,6 @@
 """Training: seconds per step of the thesis's network, 384 x 384, two objects, against the plain fp32 path.
 
-Plain: default memory format and an unfused optimiser. Ours: what `model/trainer.py` runs.
+Plain: default memory format and an unfused optimiser. Ours: what `model/training/trainer.py` runs.
 """
 
 import argparse

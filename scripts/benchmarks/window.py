@@ -18,7 +18,7 @@ from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
 from model import STCN, NetworkConfig, load_network
 from model.fast import prepare_for_inference
-from model.window import Window
+from model.windows import Window
 from scripts.benchmarks.measure import Measurement, synchronise
 from scripts.benchmarks.video import split
 

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 import numpy as np
 
 from dataset.masks import VOID
-from inference.metrics import boundary_accuracy, region_similarity
+from inference.scoring.metrics import boundary_accuracy, region_similarity
 
 _WAITING = 8      # frames that may wait to be scored before `add` blocks
 

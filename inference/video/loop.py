@@ -9,12 +9,12 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from dataset.folder import Frame
-from inference.runner import RunFolder, SequenceReport, versions, write_run
-from inference.video.folder import OutputFolder
+from inference.run.runner import RunFolder, SequenceReport, versions, write_run
 from inference.video.live import LiveView
 from inference.video.output import VideoOutput
+from inference.video.output_folder import OutputFolder
 from inference.views import ViewSegmenter
-from model.signals import StopSignals
+from model.training.signals import StopSignals
 
 
 def segment_video(

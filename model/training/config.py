@@ -1,4 +1,4 @@
-"""How long a stage trains, and how: the options of `model.trainer`."""
+"""How long a stage trains, and how: the options of `model.training.trainer`."""
 
 from dataclasses import dataclass
 from pathlib import Path

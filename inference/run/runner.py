@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from dataset.files import write_text
 from dataset.folder import FolderSequence
-from inference.ranks import Ranks
+from inference.run.ranks import Ranks
+from inference.run.writer import SequenceWriter
 from inference.telemetry.recorder import Recorder, remove, telemetry_paths
 from inference.views import ViewSegmenter
-from inference.writer import SequenceWriter
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from PIL import Image
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence
 from dataset.masks import overlay, read_image, read_labels, write_image, write_labels
-from inference.report_runs import Run
-from inference.scoring import global_statistics, score_results
+from inference.report.runs import Run
+from inference.scoring.davis import global_statistics, score_results
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

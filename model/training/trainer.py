@@ -18,13 +18,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model.checkpoint import CheckpointError, load_state, read_file, save_network
 from model.config import ConfigError
-from model.distribution import Processes
 from model.losses import LossError, mean_intersection_over_union
 from model.network import STCN, normalise
 from model.objective import ObjectiveConfig, clip_loss
-from model.signals import StopSignals, ignore_stop_signals
-from model.training_config import TrainingConfig
-from model.training_log import TrainingLog
+from model.processes import Processes
+from model.training.config import TrainingConfig
+from model.training.log import TrainingLog
+from model.training.signals import StopSignals, ignore_stop_signals
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -11,8 +11,8 @@ import numpy as np
 from dataset.files import write_text
 from inference.lab.contestant import AGES
 from inference.lab.replay import BOUND, CLAIRVOYANT, UNBOUNDED, Result
-from inference.report import Table, number
-from inference.report_pictures import pyplot
+from inference.report.pictures import pyplot
+from inference.report.tables import Table, number
 
 AGE_COLUMNS = (*(f"age<={limit}" for limit in AGES), f"age>{AGES[-1]}")
 MEASURES: dict[str, Callable[[Result], float | None]] = {

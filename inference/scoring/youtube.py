@@ -14,8 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.masks import VOID, labels_in, read_label_map, read_labels
-from inference.metrics import boundary_accuracy, region_similarity
-from inference.scoring import read_result
+from inference.scoring.davis import read_result
+from inference.scoring.metrics import boundary_accuracy, region_similarity
 
 COLUMNS = ("J-seen", "J-unseen", "F-seen", "F-unseen", "J&F")
 

@@ -10,10 +10,10 @@ import re
 from functools import cache
 from pathlib import Path
 
-from inference.report import Table, number
-from inference.report_runs import Run
+from inference.report.runs import Run
+from inference.report.tables import Table, number
 
-REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 SUMMARIES = {
     1: ("DAVIS, per cent", ("every 5", "first and latest", "LFU 2")),
     2: ("YouTube-VOS, per cent", ("every 5", "first and latest", "LFU 2")),

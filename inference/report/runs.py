@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset.errors import DatasetError
-from inference.scoring import GLOBAL_COLUMNS
+from inference.scoring.davis import GLOBAL_COLUMNS
 
 YOUTUBE_COLUMNS = ("J&F", "J-seen", "J-unseen", "F-seen", "F-unseen")
 BANKS = {"every_k": "every-{every}", "first_and_latest": "first-and-latest", "lfu": "LFU"}

@@ -6,7 +6,7 @@ from itertools import product
 
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 from inference.memory.policies import FirstAndLatest, LeastFrequentlyUsed
-from inference.report_runs import BANKS
+from inference.report.runs import BANKS
 
 
 @dataclass(frozen=True)

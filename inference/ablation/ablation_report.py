@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dataset.files import write_text
-from inference.ablation.cells import Cell, titles
 from inference.ablation.figures import speed_figure
 from inference.ablation.records import CellReport, SequenceRecord
-from inference.report import Table, bank_table, sequence_table
-from inference.report_pictures import capacity_figure
-from inference.report_runs import Run
-from inference.runner import RunFolder, write_run
-from inference.scoring import global_statistics
+from inference.ablation.settings import Cell, titles
+from inference.report.pictures import capacity_figure
+from inference.report.runs import Run
+from inference.report.tables import Table, bank_table, sequence_table
+from inference.run.runner import RunFolder, write_run
+from inference.scoring.davis import global_statistics
 
 OPTIONS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
 SCORES = ("J-Mean", "F-Mean", "J&F-Mean", "J-Recall", "J-Decay", "F-Recall", "F-Decay")

@@ -5,7 +5,7 @@ import io
 import math
 from dataclasses import dataclass
 
-from inference.report_runs import Run
+from inference.report.runs import Run
 
 
 @dataclass(frozen=True)

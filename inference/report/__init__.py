@@ -1,0 +1,1 @@
+"""Run folders side by side: tables, figures, pictures, the thesis's numbers."""

@@ -1,0 +1,1 @@
+"""A run: from sequences to a folder of masks and its record."""
