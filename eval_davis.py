@@ -8,19 +8,19 @@ processes share the sequences: torchrun --nproc-per-node 2 eval_davis.py ...
 """
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.folder import FolderSequence
-from inference.commands import LESS_MEMORY, add_run_flags, command, parse_with_config, run_folder, segmenter_maker
+from inference.commands import LESS_MEMORY, command
+from inference.options import add_run_flags, parse_with_config, run_folder, segmenter_maker
 from inference.run.ranks import Ranks
 from inference.run.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from scripts.arguments import CommandParser
 
 
-@partial(command, less=LESS_MEMORY)
+@command(less=LESS_MEMORY)
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     sequences = davis_sequences(

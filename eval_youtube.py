@@ -10,13 +10,13 @@ is run again. Several processes share the videos: torchrun --nproc-per-node 2 ev
 
 import argparse
 import zipfile
-from functools import partial
 from pathlib import Path
 
 from dataset.files import whole
 from dataset.folder import list_images
 from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
-from inference.commands import LESS_MEMORY, add_run_flags, command, parse_with_config, run_folder, segmenter_maker
+from inference.commands import LESS_MEMORY, command
+from inference.options import add_run_flags, parse_with_config, run_folder, segmenter_maker
 from inference.run.ranks import Ranks
 from inference.run.runner import RunFolder, describe, run_sequences, write_run
 from inference.scoring.youtube import score_videos, seen_and_unseen
@@ -25,7 +25,7 @@ from scripts.arguments import CommandParser
 MASKS = "Annotations"
 
 
-@partial(command, less=f"a smaller --short-side, {LESS_MEMORY}")
+@command(less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     videos = youtube_sequences(options.youtube_root, options.all_frames_root, options.sequences)

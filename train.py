@@ -12,7 +12,6 @@ goes on with `--resume auto`, with the same samples and the same result as if it
 import argparse
 import sys
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +19,8 @@ import yaml
 
 from dataset.clips import ClipConfig, Clips
 from dataset.files import write_text
-from inference.commands import command, device_of
+from inference.commands import command
+from inference.device import device_of
 from inference.validation import ValidationConfig, make_validation
 from model import STCN, ConfigError, NetworkConfig
 from model.checkpoint import load_state, read_weights
@@ -42,8 +42,8 @@ class RunConfig:
     validation: ValidationConfig | None = None
 
 
-@partial(
-    command, again="run the same command again with --resume auto",
+@command(
+    again="run the same command again with --resume auto",
     less="training.precision=bf16, more training.accumulate, a smaller data.crop or training.batch_size take less",
 )
 def main(arguments: list[str] | None = None) -> None:

@@ -1,220 +1,80 @@
-"""What the commands share: plain errors, the device, flags, the settings of a run."""
+"""How a command ends: with one plain line for errors of its input, its machine and its user. No PyTorch is loaded."""
 
-import argparse
-import difflib
 import functools
-import hashlib
-import os
 import re
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-import cv2
-import torch
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.files import in_one_line
 from inference.allocation import keep_freed_memory
-from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
-from inference.run.runner import RunError, RunFolder
-from inference.segmenter import VideoSegmenter
-from inference.views import ViewSegmenter, views_of
-from model import CheckpointError, ConfigError, LossError, load_network
-from model.checkpoint import weights_file
-from model.config import read_yaml
-from model.fast import PRECISIONS, prepare_for_inference
+from inference.errors import MemoryConfigError, RunError
+from model.errors import CheckpointError, ConfigError, LossError
 from model.training.signals import sigterm_as_ctrl_c
 
-# said by PyTorch on GPUs and CPUs, cuBLAS, cuDNN and OpenCV
-_LACK = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|Failed to allocate")
+Result = TypeVar("Result")
+
 USER_ERRORS = (DatasetError, CheckpointError, ConfigError, LossError, MemoryConfigError, RunError, OSError)
 LESS_MEMORY = "--precision bf16, --decode window and a bank of fewer --memory-frames take less"
+# said by PyTorch on GPUs and CPUs, cuBLAS, cuDNN and OpenCV
+_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|ALLOC_FAILED|Failed to allocate")
 
 
 def command(
-    function: Callable[..., None], again: str = "run the same command again: what is finished is kept", less: str = ""
-) -> Callable[..., None]:
-    """Bad input, a full disk and a lack of memory end a command with one line on stderr and exit status 2, Ctrl-C and
-    SIGTERM with 130. `again`: how to go on after a stop; `less`: what makes the command take less memory."""
-    @functools.wraps(function)
-    def run(*arguments: object) -> None:
-        warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
-        threading.excepthook = _of_thread
-        keep_freed_memory()
-        try:
-            with sigterm_as_ctrl_c():
-                function(*arguments)
-        except USER_ERRORS as error:
-            # a loading process wraps the error of a file in its traceback; the error itself comes last
-            message = in_one_line(error, again).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2]
-            _leave(2, f"error: {message}")
-        except (RuntimeError, MemoryError, cv2.error) as error:
-            if not (lack := lack_of_memory(error)):
-                raise
-            _leave(2, "; ".join(filter(None, (f"error: {lack}", less))))
-        except KeyboardInterrupt as interrupt:
-            _leave(130, str(interrupt) or f"interrupted; {again}")
-    return run
+    again: str = "run the same command again: finished work is kept", less: str = "",
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Decorate the main function of a command.
+
+    Bad input, a full disk and a lack of memory end it with one line on stderr and exit status 2; Ctrl-C and SIGTERM
+    with one line and exit status 130.
+
+    Args:
+        again: how to resume after a stop. less: what makes the command need less memory.
+    """
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+        @functools.wraps(function)
+        def run(*arguments: object) -> Result:
+            warnings.showwarning = lambda message, *_: tqdm.write(f"warning: {message}", file=sys.stderr)
+            threading.excepthook = _report_thread_failure
+            keep_freed_memory()
+            try:
+                with sigterm_as_ctrl_c():
+                    return function(*arguments)
+            except USER_ERRORS as error:
+                # a loading process wraps the error of a file in its traceback; the error itself comes last
+                name = f"{type(error).__module__}.{type(error).__name__}: "
+                _exit(2, f"error: {in_one_line(error, again).rpartition(name)[2]}")
+            except Exception as error:
+                if not (lack := lack_of_memory(error)):
+                    raise
+                _exit(2, "; ".join(filter(None, (f"error: {lack}", less))))
+            except KeyboardInterrupt as interrupt:
+                _exit(130, str(interrupt) or f"interrupted; {again}")
+        return run
+    return decorate
 
 
 def lack_of_memory(error: Exception) -> str | None:
-    """In a few words, how much memory was lacking where this is what the error is about, otherwise None."""
+    """How much memory was missing, in a few words, if this is what the error is about; otherwise None."""
     text = str(error)
-    if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not _LACK.search(text):
+    if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(text):
         return None
     asked = re.search(r"allocate (\d[\d.]* ?\w+)", text)
     where = "GPU memory" if re.search("CUDA|CUBLAS|CUDNN", text) else "memory"
     return f"out of {where}" + (f" ({asked[1]} more were needed)" if asked else "")
 
 
-def _leave(status: int, message: str) -> NoReturn:
+def _exit(status: int, message: str) -> NoReturn:
     print(message, file=sys.stderr)
     raise SystemExit(status) from None
 
 
-def _of_thread(failure: threading.ExceptHookArgs) -> None:
-    """What writes in a thread, ours and TensorBoard's, raises its error in the main thread too, which tells it."""
+def _report_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    """Threads that write raise their OSError in the main thread too, which reports it."""
     if not issubclass(failure.exc_type, OSError):
         threading.__excepthook__(failure)
-
-
-def device_of(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:n -> a device that is there; under torchrun auto and cuda are the process's own."""
-    torch.backends.cudnn.allow_tf32 = False      # fp32 means fp32 on every device; bf16 is there for speed
-    count = torch.cuda.device_count()
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % max(1, count)}"
-    if not re.fullmatch(r"cpu|cuda:\d+", name):
-        raise ConfigError(f"--device {name}: expected auto, cpu, cuda or cuda:n")
-    device = torch.device(name)
-    if device.type == "cuda" and device.index >= count:
-        raise ConfigError(f"--device {name}: found {count} CUDA devices; use --device cpu")
-    return device
-
-
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
-    """What every evaluation has: weights, output, memory bank, views."""
-    add = parser.add_argument
-    add("--weights", type=Path, required=True, help="network: own or published STCN layout; compact: the "
-        "repository's own")
-    add("--output", type=Path, required=True, help="run folder")
-    add("--sequences", nargs="+", metavar="NAME", help="only these")
-    add_network_flags(parser)
-    add("--flip", action="store_true", help="average with the mirrored video (twice the time and memory)")
-    add("--scales", type=float, nargs="+", default=[1.0], metavar="X", help="average over these scales (default: 1)")
-    add("--overlays", action="store_true", help="also write OUTPUT/overlays/<sequence>/<frame>.jpg")
-    add("--telemetry", action="store_true", help="also record what the memory bank holds at every frame, in "
-        "OUTPUT/telemetry; scripts/explain.py draws it")
-    add("--overwrite", action="store_true", help="start anew where OUTPUT holds a run with other settings")
-    add("--no-score", action="store_true", help="do not score the masks")
-    add_memory_flags(parser)
-
-
-def add_network_flags(parser: argparse.ArgumentParser) -> None:
-    """How the network runs, and the YAML that may say so."""
-    add = parser.add_argument
-    add("--config", type=Path, help="YAML with values for these flags; flags given here win")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
-    add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
-    add("--decode", choices=("full", "window"), default="full", help="window: decode only where an object can be, "
-        "faster and nearly the same masks (default: full)")
-    add("--compile", action="store_true", help="compile the network: a minute or more at the first frame of every size "
-        "and number of objects, then faster (CUDA graphs on a GPU)")
-
-
-def add_memory_flags(parser: argparse.ArgumentParser) -> None:
-    """The memory bank's options."""
-    add = parser.add_argument_group("memory bank").add_argument
-    add("--memory", choices=sorted(POLICIES), default="lfu", help="which bank (default: lfu)")
-    add("--memory-frames", type=int, metavar="N", help="capacity in frames, a hard bound (default: 2; every_k and "
-        "first_and_latest: unbounded)")
-    add("--memory-every", type=int, default=5, metavar="K", help="store every K-th frame (default: 5)")
-    add("--top-k", type=int, default=20, metavar="K", help="entries a query cell reads (default: 20)")
-    add("--index", choices=INDICES, default="topk", help="what lfu counts: membership in the top-k, softmax weight, or "
-        "log(1 + membership) per frame (default: topk)")
-    add("--include-last", action="store_true", help="hold the previous frame too, until the next")
-    add("--protect-first", action="store_true", help="never evict the first frame")
-    add("--seed", type=int, default=0, metavar="S", help="for policies that draw (default: 0)")
-
-
-def memory_from(options: argparse.Namespace) -> MemoryBank:
-    """The bank that the memory flags describe."""
-    if options.memory_every < 1:
-        raise MemoryConfigError(f"--memory-every {options.memory_every}: expected at least 1")
-    return build_memory(
-        options.memory, frames=options.memory_frames, top_k=options.top_k, index=options.index,
-        include_last=options.include_last, protect_first=options.protect_first, seed=options.seed,
-    )
-
-
-def segmenter_maker(options: argparse.Namespace, short_side: int = 0) -> Callable[[], ViewSegmenter]:
-    """Check the flags that describe a segmenter, load the weights, and return what makes segmenters."""
-    memory_from(options)                                   # contradictory flags are an error before loading
-    if min(options.scales) < 0.1 or max(options.scales) > 10:
-        raise ConfigError(f"--scales {options.scales}: expected numbers from 0.1 to 10")
-    if short_side and short_side < 16:
-        raise ConfigError(f"--short-side {short_side}: expected 0, or at least 16 pixels")
-    if options.compile and options.decode == "window":
-        raise ConfigError("--compile: windows differ at every frame and cannot be compiled; leave out --decode window")
-    network = load_network(options.weights, device_of(options.device))
-    network = prepare_for_inference(network, options.precision, options.compile)
-    views = views_of(short_side, tuple(options.scales), options.flip)
-
-    def make() -> VideoSegmenter:
-        return VideoSegmenter(
-            network, memory_from(options), options.memory_every, options.precision, decode=options.decode
-        )
-
-    return lambda: ViewSegmenter(make, views)
-
-
-def run_folder(
-    options: argparse.Namespace, command_name: str, *more: str, masks: str = "", processes: int = 1,
-    telemetry: bool = False,
-) -> RunFolder:
-    """The run folder that the flags describe; `more`: further flags that the masks depend on."""
-    try:
-        with open(weights_file(options.weights), "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except (FileNotFoundError, IsADirectoryError):
-        raise CheckpointError(f"{options.weights}: expected weights, found no such file; check --weights") from None
-    names = (
-        "precision", "decode", "flip", "scales", "memory", "memory_frames", "memory_every", "top_k", "index",
-        "include_last", "protect_first", "seed", "compile", *more,
-    )
-    values = {key: getattr(options, key) for key in names}
-    values["memory_frames"] = memory_from(options).frames       # a default is the same as its value written out
-    settings = {
-        "command": command_name, "weights_sha256": digest,
-        **{key: str(value) if isinstance(value, Path) else value for key, value in values.items()},
-    }
-    about = {"weights": str(options.weights), "device": str(device_of(options.device)), "processes": processes}
-    return RunFolder(options.output, settings, about, masks, options.overlays, telemetry)
-
-
-def parse_with_config(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
-    """Parse the command line after the flags that the YAML of --config stands for: those given later win."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--config", type=Path)
-    path = early.parse_known_args(arguments)[0].config
-    flags: list[str] = []
-    for key, value in (read_yaml(path) if path else {}).items():
-        flag = f"--{key}".replace("_", "-")
-        if value is False and f"--no-{flag[2:]}" in parser._option_string_actions:
-            flag, value = f"--no-{flag[2:]}", True
-        if flag not in parser._option_string_actions:
-            nearest = difflib.get_close_matches(flag, parser._option_string_actions, n=1, cutoff=0)[0]
-            raise ConfigError(f"{path}: unknown key '{key}'; did you mean '{nearest[2:].replace('-', '_')}'? Keys are "
-                              "flags without their dashes")
-        if value is not False and value is not None:
-            values = value if isinstance(value, list) else [] if value is True else [value]
-            flags += [flag, *map(str, values)]
-    return parser.parse_args([*flags, *arguments])

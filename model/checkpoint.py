@@ -12,13 +12,10 @@ import torch
 from torch import Tensor
 
 from model.config import from_mapping, to_mapping
+from model.errors import CheckpointError
 from model.network import STCN, NetworkConfig
 
 OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights"      # what the repository brings, by name: "compact"
-
-
-class CheckpointError(ValueError):
-    """A weights file that cannot be used; the message names the file, what was expected and what was found."""
 
 
 # (published, ours): prefixes of parameter names. ResNet stages inside keep torchvision's names on both sides.

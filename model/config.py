@@ -12,11 +12,9 @@ from pathlib import Path
 
 import yaml
 
+from model.errors import ConfigError
+
 T = typing.TypeVar("T")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the key, what was expected and what was found."""
 
 
 def from_mapping(cls: type[T], mapping: object, where: str = "config") -> T:

@@ -5,10 +5,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 
-class LossError(ValueError):
-    """A loss that is not finite: the run cannot go on; the message names iteration, samples and checkpoint."""
-
-
 def hard_fraction(iteration: int, start: int, span: int, floor: float) -> float:
     """Share of pixels that count: all until `start`, then linearly down to `floor` over `span` iterations."""
     progress = min(max(iteration - start, 0) / span, 1.0)

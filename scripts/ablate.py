@@ -17,7 +17,6 @@ sequences perhaps, it computes what is missing; the files show the cells and seq
 import argparse
 import sys
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,22 +26,15 @@ from inference.ablation.ablation_report import cost, describe, emphasised, runs_
 from inference.ablation.lockstep import Ablation
 from inference.ablation.records import COMMAND
 from inference.ablation.settings import Cell, cells_of
-from inference.commands import (
-    LESS_MEMORY,
-    add_network_flags,
-    add_run_flags,
-    command,
-    parse_with_config,
-    run_folder,
-    segmenter_maker,
-)
+from inference.commands import LESS_MEMORY, command
 from inference.memory import INDICES, POLICIES
+from inference.options import add_network_flags, add_run_flags, parse_with_config, run_folder, segmenter_maker
 from inference.report.tables import bank_table
 from inference.run.runner import RunFolder
 from scripts.arguments import CommandParser, positive
 
 
-@partial(command, less=f"a smaller --short-side, {LESS_MEMORY}")
+@command(less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     sequences = davis_sequences(

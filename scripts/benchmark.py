@@ -33,7 +33,7 @@ from scripts.benchmarks.measure import machine
 SECTIONS = ("read", "stages", "video", "window", "files", "long", "loader", "train", "score")
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from model.checkpoint import save_file, save_network, to_published
 from scripts.arguments import CommandParser
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.output.exists() and not options.overwrite:

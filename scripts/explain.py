@@ -32,7 +32,7 @@ from inference.telemetry.pictures import occupancy_figure, survivors_figure, usa
 from scripts.arguments import CommandParser
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     run = read_run(options.run)

@@ -20,7 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dataset.davis import davis_sequences
-from inference.commands import command, device_of
+from inference.commands import command
+from inference.device import device_of
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
 from inference.lab.keys import KeyFolder, encode_videos
 from inference.lab.replay import DEFAULT_ROWS, ROWS, LabOptions
@@ -34,7 +35,7 @@ from model.fast import PRECISIONS
 from scripts.arguments import CommandParser, positive
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     options.run(options)

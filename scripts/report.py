@@ -32,7 +32,7 @@ from inference.report.thesis import coverage, thesis_tables
 from scripts.arguments import CommandParser
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     runs = read_runs(options.runs, options.label)

@@ -10,7 +10,6 @@ OUTPUT/overlay.mp4 and, at the end, OUTPUT/run.json. docs/VIDEO.md tells all of 
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,15 +18,8 @@ from tqdm import tqdm
 
 from dataset.given_masks import GivenMasks
 from dataset.videofile import open_video
-from inference.commands import (
-    LESS_MEMORY,
-    add_memory_flags,
-    add_network_flags,
-    command,
-    parse_with_config,
-    run_folder,
-    segmenter_maker,
-)
+from inference.commands import LESS_MEMORY, command
+from inference.options import add_memory_flags, add_network_flags, parse_with_config, run_folder, segmenter_maker
 from inference.run.runner import describe, read_ahead
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
@@ -40,7 +32,7 @@ from scripts.arguments import CommandParser
 COMPACT = OWN_WEIGHTS / "compact.pth"
 
 
-@partial(command, again="run it again with --overwrite", less=f"a smaller --short-side, {LESS_MEMORY}")
+@command(again="run it again with --overwrite", less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parse_with_config(parser(), arguments)
     if options.max_frames is not None and options.max_frames < 1:

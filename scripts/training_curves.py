@@ -16,13 +16,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from inference.commands import ConfigError, command
+from inference.commands import command
+from model import ConfigError
 from scripts.arguments import CommandParser, positive
 
 Curve = tuple[np.ndarray, np.ndarray]       # iterations, values
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     figure = Figure(figsize=(9, 3 * len(options.values)), layout="constrained")

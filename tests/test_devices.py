@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from inference.commands import device_of
+from inference.device import device_of
 from model import STCN, ConfigError
 from model.objective import clip_loss
 from tests.conftest import TINY

@@ -7,8 +7,9 @@ imported, and no other file changes (docs/MEMORY.md).
 import importlib
 import pkgutil
 
+from inference.errors import MemoryConfigError
 from inference.memory.bank import MemoryBank, Readout
-from inference.memory.policies import Admission, MemoryConfigError, Policy
+from inference.memory.policies import Admission, Policy
 
 __all__ = ["INDICES", "POLICIES", "Admission", "MemoryBank", "MemoryConfigError", "Policy", "Readout", "build_memory"]
 

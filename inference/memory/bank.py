@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inference.errors import MemoryConfigError
 from inference.memory.entries import Entries
-from inference.memory.policies import Admission, MemoryConfigError, Policy
+from inference.memory.policies import Admission, Policy
 from model.matching import TopK, dense_read, gather_read, match, similarity, top_k_affinity
 
 

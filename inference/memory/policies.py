@@ -15,10 +15,6 @@ from inference.memory.entries import Entries
 from model.matching import TopK
 
 
-class MemoryConfigError(ValueError):
-    """Memory options that contradict one another."""
-
-
 class Admission(Enum):
     """What becomes of a frame: forgotten at once, held until the next write, or stored."""
 

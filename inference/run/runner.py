@@ -23,16 +23,13 @@ from tqdm import tqdm
 
 from dataset.files import write_text
 from dataset.folder import FolderSequence
+from inference.errors import RunError
 from inference.run.ranks import Ranks
 from inference.run.writer import SequenceWriter
 from inference.telemetry.recorder import Recorder, remove, telemetry_paths
 from inference.views import ViewSegmenter
 
 T = TypeVar("T")
-
-
-class RunError(ValueError):
-    """A run folder that this run may not write to."""
 
 
 @dataclass

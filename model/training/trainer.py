@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model.checkpoint import CheckpointError, load_state, read_file, save_network
 from model.config import ConfigError
-from model.losses import LossError, mean_intersection_over_union
+from model.errors import LossError
+from model.losses import mean_intersection_over_union
 from model.network import STCN, normalise
 from model.objective import ObjectiveConfig, clip_loss
 from model.processes import Processes
