@@ -8,61 +8,78 @@ archive for the server. Scores where ground truth is at hand. A run that was sto
 is run again. Several processes share the videos: torchrun --nproc-per-node 2 eval_youtube.py ...
 """
 
-import argparse
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.files import whole
 from dataset.folder import list_images
-from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
+from dataset.youtube import YouTubeSequence, read_categories
 from inference.commands import LESS_MEMORY, command
-from inference.options import add_run_flags, parse_with_config, run_folder, segmenter_maker
+from inference.data_options import YouTubeOptions
+from inference.evaluation import RunOptions, make_segmenter, run_folder
+from inference.memory import MemoryOptions
+from inference.options import Options, option
 from inference.run.ranks import Ranks
 from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.youtube import score_videos, seen_and_unseen
+from inference.views import ViewOptions
 from scripts.arguments import CommandParser
 
 MASKS = "Annotations"
 
 
+@dataclass(frozen=True)
+class ResultOptions(Options):
+    """What is made of the masks."""
+
+    zip: bool = option(False, "also write OUTPUT/submission.zip for the server", recorded=False)
+    ground_truth: Path | None = option(
+        None, "folder of <video>/<frame>.png to score against (default: the root's Annotations, if they cover the "
+        "required frames)", metavar="DIR", recorded=False)
+    seen_from: Path | None = option(
+        None, "the training set's meta.json: its categories are the seen ones", metavar="META", recorded=False)
+
+
 @command(less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
-    options = parse_with_config(parser(), arguments)
-    videos = youtube_sequences(options.youtube_root, options.all_frames_root, options.sequences)
-    ranks = Ranks()
-    folder = run_folder(
-        options, "eval_youtube", "youtube_root", "all_frames_root", "short_side", "write_all_frames",
-        masks=MASKS, processes=ranks.count, telemetry=options.telemetry,
-    )
-    run = run_sequences(
-        videos, segmenter_maker(options, options.short_side), folder, ranks, options.overwrite,
-        wanted=lambda video: None if options.write_all_frames else video.required,
+    options = parser().parse(arguments)
+    data, run, runtime = options[YouTubeOptions], options[RunOptions], options[RuntimeOptions]
+    views, memory, results = options[ViewOptions], options[MemoryOptions], options[ResultOptions]
+    videos, ranks = data.read(), Ranks()
+    folder = run_folder("eval_youtube", run, runtime, [views, memory, data], MASKS, ranks.count)
+    segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
+    record = run_sequences(
+        videos, segmenter, folder, ranks, run.overwrite,
+        wanted=lambda video: None if data.write_all_frames else video.required,
     )
     if not ranks.first:
         return
-    if options.zip:
-        print(f"wrote {write_zip(options.output, [video.name for video in videos])}")
-    if not options.no_score:
-        score(videos, run, folder, options)
-    print(describe(run["totals"]))
+    if results.zip:
+        print(f"wrote {write_zip(run.output, [video.name for video in videos])}")
+    if not run.no_score:
+        score(videos, record, folder, results, results.ground_truth or data.youtube_root / MASKS)
+    print(describe(record["totals"]))
 
 
-def score(videos: list[YouTubeSequence], run: dict, folder: RunFolder, options: argparse.Namespace) -> None:
-    """Score where ground truth covers every required frame; add the scores to run.json."""
-    root = options.ground_truth or options.youtube_root / MASKS
-    truths = {video.name: {path.stem: path for path in list_images(root / video.name)} for video in videos}
-    truths = {v.name: {n: truths[v.name][n] for n in truths[v.name] if n in v.required} for v in videos}
-    if options.ground_truth is None and any(len(truths[v.name]) < len(v.required) for v in videos):
-        print("not scored: the annotations do not cover the frames asked for; the server has them (--ground-truth DIR "
-              "where you do)")
+def score(
+    videos: list[YouTubeSequence], record: dict, folder: RunFolder, results: ResultOptions, truth_root: Path
+) -> None:
+    """Score if the ground truth covers every required frame; add the scores to run.json."""
+    found = {video.name: {path.stem: path for path in list_images(truth_root / video.name)} for video in videos}
+    truths = {v.name: {name: path for name, path in found[v.name].items() if name in v.required} for v in videos}
+    if results.ground_truth is None and any(len(truths[v.name]) < len(v.required) for v in videos):
+        print("not scored: the annotations do not cover the required frames; the server has them (--ground-truth DIR "
+              "if you do)")
         return
-    seen = None if options.seen_from is None else read_categories(options.seen_from)
-    scores = score_videos(truths, options.output / MASKS, {video.name: video.categories for video in videos})
-    run["scores"] = seen_and_unseen(scores, seen)
-    print("  ".join(f"{column} {100 * value:.1f}" for column, value in run["scores"].items()))
+    seen = None if results.seen_from is None else read_categories(results.seen_from)
+    scores = score_videos(truths, folder.output / MASKS, {video.name: video.categories for video in videos})
+    record["scores"] = seen_and_unseen(scores, seen)
+    print("  ".join(f"{column} {100 * value:.1f}" for column, value in record["scores"].items()))
     if seen is None:
         print("note: no --seen-from, so all categories count as seen")
-    write_run(folder, run)
+    write_run(folder, record)
 
 
 def write_zip(output: Path, videos: list[str]) -> Path:
@@ -76,19 +93,13 @@ def write_zip(output: Path, videos: list[str]) -> Path:
     return archive
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
-    add = parser.add_argument
-    add("--youtube-root", type=Path, required=True, help="folder with JPEGImages, Annotations and, maybe, meta.json")
-    add("--all-frames-root", type=Path, help="the same videos with every frame: all are segmented")
-    add("--short-side", type=int, default=480, metavar="PIXELS",
-        help="larger frames are shrunk to it, masks brought back; 0: native size (default: 480)")
-    add("--write-all-frames", action="store_true", help="write every frame's mask, not only those asked for")
-    add("--zip", action="store_true", help="also write OUTPUT/submission.zip for the server")
-    add("--ground-truth", type=Path, metavar="DIR", help="folder of <video>/<frame>.png to score against "
-        "(default: the root's Annotations, if they cover the frames asked for)")
-    add("--seen-from", type=Path, metavar="META", help="the training set's meta.json: its categories are the seen ones")
-    add_run_flags(parser)
+    for kind in (YouTubeOptions, RunOptions, ResultOptions, RuntimeOptions):
+        parser.add_options(kind)
+    parser.add_options(ViewOptions, short_side=480)
+    parser.add_options(MemoryOptions, title="memory bank")
+    parser.add_config()
     return parser
 
 

@@ -42,10 +42,9 @@ def make_validation(config: ValidationConfig) -> Callable[[STCN], dict[str, floa
     frames = sum(map(len, sequences))
 
     def validate(network: STCN) -> dict[str, float]:
-        def make() -> VideoSegmenter:
-            return VideoSegmenter(network, build_memory(config.memory, config.memory_frames))
-
-        segmenter = ViewSegmenter(make, (View(config.short_side),))
+        segmenter = ViewSegmenter(
+            [VideoSegmenter(network, build_memory(config.memory, config.memory_frames))], (View(config.short_side),)
+        )
         with tempfile.TemporaryDirectory() as folder, tqdm(
             total=frames, desc="validation", unit="frame", leave=False, dynamic_ncols=True
         ) as bar:

@@ -4,7 +4,7 @@ A view is a VideoSegmenter of its own, with its own memory bank. One view at nat
 itself, to the bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from dataset.masks import labels_in
+from inference.options import Options, option
 from inference.segmenter import VideoSegmenter
+from model.errors import ConfigError
 from model.network import STRIDE
 
 
@@ -34,16 +36,41 @@ class View:
         return height, width
 
 
+@dataclass(frozen=True)
+class ViewOptions(Options):
+    """Through which views frames are segmented."""
+
+    short_side: int = option(
+        0, "larger frames are shrunk to this short side for the network, masks are enlarged again; 0: native size",
+        metavar="PIXELS")
+    flip: bool = option(False, "average with the mirrored video (twice the time and memory)", label="flip")
+    scales: tuple[float, ...] = option((1.0,), "average over these scales", metavar="X", label="scales {}")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.scales) < 0.1 or max(self.scales) > 10:
+            raise ConfigError(f"--scales {[*self.scales]}: expected numbers from 0.1 to 10")
+        if self.short_side and self.short_side < STRIDE:
+            raise ConfigError(f"--short-side {self.short_side}: expected 0, or at least {STRIDE} pixels")
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Every scale, and mirrored as well with `flip`."""
+        mirrored = (False, True) if self.flip else (False,)
+        return tuple(View(self.short_side, scale, flipped) for scale in self.scales for flipped in mirrored)
+
+
 class ViewSegmenter:
     """The interface of VideoSegmenter over frames of any size, through `views`.
 
     Args:
-        make: makes one VideoSegmenter, with its own bank, per view.
+        segmenters: one per view, each with a bank of its own.
     """
 
-    def __init__(self, make: Callable[[], VideoSegmenter], views: tuple[View, ...] = (View(),)) -> None:
-        self.views = views
-        self.segmenters = [make() for _ in views]
+    def __init__(self, segmenters: Sequence[VideoSegmenter], views: tuple[View, ...] = (View(),)) -> None:
+        self.segmenters, self.views = list(segmenters), views
+        if len(self.segmenters) != len(views):
+            raise ValueError(f"expected a segmenter for each of {len(views)} views, found {len(self.segmenters)}")
 
     def reset(self) -> None:
         for segmenter in self.segmenters:
@@ -83,12 +110,6 @@ class ViewSegmenter:
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """As VideoSegmenter.labels."""
         return self.segmenters[0].labels(probabilities)
-
-
-def views_of(short_side: int, scales: tuple[float, ...], flip: bool) -> tuple[View, ...]:
-    """Every scale, mirrored as well with `flip`."""
-    mirrored = (False, True) if flip else (False,)
-    return tuple(View(short_side, scale, flipped) for scale in scales for flipped in mirrored)
 
 
 def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.ndarray:

@@ -4,6 +4,7 @@ Our files are dictionaries: "network_config", "network" (a state dictionary) and
 resume from, "training". Files of the public STCN code are bare state dictionaries.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,6 +110,15 @@ def weights_file(path: str | Path) -> Path:
     """The file that `path` names: itself, or that of the repository's weights of this name."""
     own = OWN_WEIGHTS / f"{path}.pth"
     return own if own.parent == OWN_WEIGHTS and own.is_file() and not Path(path).exists() else Path(path)
+
+
+def weights_digest(path: str | Path) -> str:
+    """SHA-256 of the weights file that `path` stands for, in hexadecimal; raises CheckpointError if there is none."""
+    try:
+        with open(weights_file(path), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, IsADirectoryError):
+        raise CheckpointError(f"{path}: expected weights, found no such file; check --weights") from None
 
 
 def from_published(state: Mapping[str, Tensor]) -> tuple[NetworkConfig, dict[str, Tensor]]:

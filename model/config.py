@@ -1,7 +1,7 @@
-"""Typed options from YAML mappings: every key checked, the nearest valid one suggested.
+"""Typed options from YAML mappings: every key is checked, and the nearest valid key is suggested.
 
-`from_mapping(SomeDataclass, mapping)` builds a dataclass, nested ones included. Types are those of the
-annotations; a value of another type is an error rather than a surprise at iteration 100,000.
+`from_mapping(SomeDataclass, mapping)` builds a dataclass, nested ones included. The annotations give the types;
+a value of another type is an error at once rather than a surprise at iteration 100,000.
 """
 
 import dataclasses
@@ -14,7 +14,10 @@ import yaml
 
 from model.errors import ConfigError
 
-T = typing.TypeVar("T")
+if typing.TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = typing.TypeVar("T", bound="DataclassInstance")
 
 
 def from_mapping(cls: type[T], mapping: object, where: str = "config") -> T:
@@ -34,18 +37,12 @@ def from_mapping(cls: type[T], mapping: object, where: str = "config") -> T:
     if missing:
         raise ConfigError(f"{where}: missing key '{missing[0]}'")
     hints = typing.get_type_hints(cls)
-    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in mapping.items()})
+    return cls(**{key: convert(hints[key], value, f"{where}.{key}") for key, value in mapping.items()})
 
 
-def to_mapping(options: typing.Any) -> dict:
-    """The plain-YAML form of a dataclass: tuples become lists."""
-    def plain(value: typing.Any) -> typing.Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(item) for item in value]
-        return value
-    return plain(dataclasses.asdict(options))
+def to_mapping(options: "DataclassInstance") -> dict[str, typing.Any]:
+    """The plain-YAML form of a dataclass: tuples become lists, paths become strings."""
+    return {key: _plain(value) for key, value in dataclasses.asdict(options).items()}
 
 
 def assign(mapping: dict, assignment: str) -> None:
@@ -77,30 +74,41 @@ def read_yaml(path: Path) -> dict:
     return mapping or {}
 
 
-def _convert(expected: typing.Any, value: object, where: str) -> object:
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def convert(expected: typing.Any, value: object, where: str) -> object:
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
         expected = next(argument for argument in arguments if argument is not type(None))
-        return _convert(expected, value, where)
+        return convert(expected, value, where)
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(f"{where}: expected one of {', '.join(map(str, arguments))}, found {value!r}")
         return value
-    if dataclasses.is_dataclass(expected):
+    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
         return value if isinstance(value, expected) else from_mapping(expected, value, where)
     if origin in (list, tuple):
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where}: expected a list, found {value!r}")
         if origin is tuple and arguments[-1] is not Ellipsis and len(value) != len(arguments):
             raise ConfigError(f"{where}: expected {len(arguments)} values, found {len(value)}")
-        return origin(_convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+        return origin(convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if expected is Path and isinstance(value, str):
+        return Path(value)
     if expected is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)   # YAML reads 1e-5 (no dot) as a string
         except ValueError:
             pass
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: expected {expected.__name__}, found {value!r}")
+        name = "a path" if expected is Path else expected.__name__
+        raise ConfigError(f"{where}: expected {name}, found {value!r}")
     return value

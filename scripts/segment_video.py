@@ -8,8 +8,8 @@ first frame; several are named by the numbers of their frames, counted from 0. W
 OUTPUT/overlay.mp4 and, at the end, OUTPUT/run.json. docs/VIDEO.md tells all of it.
 """
 
-import argparse
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,46 +19,72 @@ from tqdm import tqdm
 from dataset.given_masks import GivenMasks
 from dataset.videofile import open_video
 from inference.commands import LESS_MEMORY, command
-from inference.options import add_memory_flags, add_network_flags, parse_with_config, run_folder, segmenter_maker
-from inference.run.runner import describe, read_ahead
+from inference.device import device_of
+from inference.evaluation import make_segmenter, run_settings
+from inference.memory import MemoryOptions
+from inference.options import Options, option
+from inference.run.runner import RunFolder, describe, read_ahead
+from inference.runtime import RuntimeOptions, load_for
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
 from inference.video.output import FPS, VideoOutput
 from inference.video.output_folder import OutputFolder
-from model import CheckpointError, ConfigError
+from inference.views import ViewOptions
+from model import CheckpointError
 from model.checkpoint import OWN_WEIGHTS
 from scripts.arguments import CommandParser
 
 COMPACT = OWN_WEIGHTS / "compact.pth"
 
 
+@dataclass(frozen=True)
+class VideoOptions(Options):
+    """The video, its masks, and what is written of it."""
+
+    input: str = option(help="video file, folder of images, camera number (0) or URL", metavar="VIDEO")
+    mask: tuple[Path, ...] = option(
+        help="label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
+        "like its frame", metavar="PNG")
+    output: Path = option(help="folder for the results", metavar="DIR", recorded=False)
+    weights: Path | None = option(
+        None, "network: own or published STCN layout (default: compact, which comes with the repository)",
+        metavar="FILE", recorded=False)
+    overlay: bool = option(True, "write OUTPUT/overlay.mp4", recorded=False)
+    cutouts: bool = option(
+        False, "also write OUTPUT/cutouts/<object>/<frame>.png with transparency", recorded=False)
+    show: bool = option(False, "show the results in a window; q stops", recorded=False)
+    max_frames: int | None = option(None, "stop after N frames", metavar="N", minimum=1)
+    overwrite: bool = option(False, "remove what an earlier run wrote to OUTPUT", recorded=False)
+
+
 @command(again="run it again with --overwrite", less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
-    options = parse_with_config(parser(), arguments)
-    if options.max_frames is not None and options.max_frames < 1:
-        raise ConfigError(f"--max-frames {options.max_frames}: expected at least 1")
-    options.weights = options.weights or own_weights()
-    video = open_video(options.input, aside=options.mask)
-    masks = GivenMasks(options.mask, video)
-    options.input = video.name                       # as it may be shown and recorded: without passwords
-    view = LiveView(video.name) if options.show else None
-    segmenter = segmenter_maker(options, options.short_side)()
-    run = run_folder(options, "segment_video", "input", "mask", "short_side", "max_frames")
+    options = parser().parse(arguments)
+    given, runtime = options[VideoOptions], options[RuntimeOptions]
+    views, memory = options[ViewOptions], options[MemoryOptions]
+    weights = given.weights or own_weights()
+    video = open_video(given.input, aside=given.mask)
+    masks = GivenMasks(given.mask, video)
+    view = LiveView(video.name) if given.show else None
+    segmenter = make_segmenter(load_for(runtime, weights), runtime, views, memory)
+    shown = replace(given, input=video.name)                 # as it may be recorded: without passwords
+    settings = run_settings("segment_video", weights, [runtime, views, memory, shown])
+    about = {"weights": str(weights), "device": str(device_of(runtime.device)), "processes": 1}
     print(masks.describe())
 
-    needed = (options.weights, video.name, *masks.paths.values())
-    folder = OutputFolder(options.output, options.overwrite, needed)
-    output = VideoOutput(folder, (video.fps or FPS) if options.overlay else None, options.cutouts)
-    frames = masks.annotate(video, options.max_frames)
-    total = min(filter(None, (video.announced, options.max_frames)), default=None)
-    bar = tqdm(total=total, unit="frame", desc=options.output.name, dynamic_ncols=True, mininterval=0.5)
+    folder = OutputFolder(given.output, given.overwrite, (weights, video.name, *masks.paths.values()))
+    output = VideoOutput(folder, (video.fps or FPS) if given.overlay else None, given.cutouts)
+    frames = masks.annotate(video, given.max_frames)
+    total = min(filter(None, (video.announced, given.max_frames)), default=None)
+    bar = tqdm(total=total, unit="frame", desc=given.output.name, dynamic_ncols=True, mininterval=0.5)
     report = segment_video(frames if video.live else read_ahead(frames), segmenter, output, bar, view)
+    run = RunFolder(given.output, settings, about)
     print(describe(write_record(folder, run, report, video.announced)))
     print(output.describe())
 
 
 def own_weights() -> Path:
-    """The repository's network, which is small; raises CheckpointError where it is not there."""
+    """The repository's network, which is small; raises CheckpointError if it is missing."""
     if not COMPACT.is_file():
         raise CheckpointError(f"{COMPACT}: expected the repository's own network, since --weights is not given, found "
                               "no such file; give --weights FILE")
@@ -66,25 +92,13 @@ def own_weights() -> Path:
     return COMPACT
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
-    add = parser.add_argument
-    add("--input", required=True, metavar="VIDEO", help="video file, folder of images, camera number (0) or URL")
-    add("--mask", required=True, nargs="+", metavar="PNG", help="label map of the first frame; or several, each named "
-        "by its frame's number (00042.png) or, for a folder, like its frame")
-    add("--weights", type=Path, help="network: own or published STCN layout (default: compact, the "
-        "repository's own)")
-    add("--output", type=Path, required=True, help="folder for the results")
-    add("--short-side", type=int, default=480, metavar="PIXELS", help="larger frames are shrunk to it for the network, "
-        "masks brought back; 0: native size (default: 480)")
-    add("--overlay", action=argparse.BooleanOptionalAction, default=True, help="write OUTPUT/overlay.mp4 (default)")
-    add("--cutouts", action="store_true", help="also write OUTPUT/cutouts/<object>/<frame>.png with transparency")
-    add("--show", action="store_true", help="show the results in a window; q stops")
-    add("--max-frames", type=int, metavar="N", help="stop after N frames")
-    add("--overwrite", action="store_true", help="remove what an earlier run wrote to OUTPUT")
-    add_network_flags(parser)
-    add_memory_flags(parser)
-    parser.set_defaults(flip=False, scales=[1.0], overlays=False)       # of evaluations, not here
+    parser.add_options(VideoOptions)
+    parser.add_options(RuntimeOptions)
+    parser.add_options(ViewOptions, short_side=480)
+    parser.add_options(MemoryOptions, title="memory bank")
+    parser.add_config()
     return parser
 
 

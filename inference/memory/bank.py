@@ -1,7 +1,7 @@
 """The memory bank: entries of past frames, read by attention, written under a hard capacity."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -105,7 +105,7 @@ class MemoryBank:
         entries.temporary = 0
         entries.meet(len(values), now)
         store = admission is Admission.STORE
-        if store and entries.held and (kept := self.policy.merge(entries, key, values)) is not None:
+        if store and entries.held and (kept := self.policy.before_write(entries, key, values)) is not None:
             cells, key, values, owner = cells[kept], key[kept], values[:, kept], owner[kept]
         evicted = self._evict(len(cells), now) if store else cells[:0]
         appended = len(cells) - len(evicted)
@@ -120,8 +120,9 @@ class MemoryBank:
 
     def state(self) -> dict:
         """All that a bank made alike needs to go on from here: tensors and plain values, nothing shared with it."""
+        policy = {name: value for name, value in vars(self.policy).items() if name != "options"}
         return {
-            "made": self._made(), "policy": dict(vars(self.policy)), "cells": self.cells, "frozen": self.frozen,
+            "made": self._made(), "policy": policy, "cells": self.cells, "frozen": self.frozen,
             "entries": None if self.entries is None else self.entries.state(),
         }
 
@@ -134,7 +135,8 @@ class MemoryBank:
         self.entries = None if state["entries"] is None else Entries.restored(state["entries"], device)
 
     def _made(self) -> dict:
-        return {"policy": type(self.policy).__name__, "top_k": self.top_k, "frames": self.frames}
+        options = asdict(self.policy.options) | {"memory_frames": self.frames, "top_k": self.top_k}
+        return {"policy": type(self.policy).__name__, **options}
 
     def _match(self, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
         """The top-k of query [HW, C_k] over the visible entries, for each mask of them."""

@@ -1,10 +1,13 @@
 """Policies that blend features instead of dropping them."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from inference.memory.entries import Entries
+from inference.memory.options import MemoryOptions
 from inference.memory.policies import LeastFrequentlyUsed
 from model.matching import match
 
@@ -21,10 +24,10 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
     has no value for an object, the new one); the other cells are stored. Index: log(1 + count) over age.
     """
 
-    def __init__(self, protect_first: bool = False, index: str = "log", seed: int = 0) -> None:
-        super().__init__(protect_first, "log", seed)
+    def __init__(self, options: MemoryOptions | None = None) -> None:
+        super().__init__(replace(options or MemoryOptions(), index="log"))
 
-    def merge(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor:
+    def before_write(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor:
         memory = normalize(entries.keys, dim=1)
         best, nearest = [], []
         for block in normalize(key.float(), dim=1).split(256):

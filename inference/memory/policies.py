@@ -1,8 +1,8 @@
-"""What a memory bank keeps and what it forgets: the thesis's three banks. Storage is `bank.py`'s business.
+"""What a memory bank keeps and what it forgets: the thesis's three banks. `bank.py` stores the entries.
 
-A policy answers: is this frame to be stored (`admit`), what does a read say about the entries (`use`), how much is
-an entry worth (`score`; the lowest leave first, older write first among equals, then raster order), and which
-entries may never leave (`protected`). Other policies lie beside this file; docs/MEMORY.md shows how to add one.
+A policy answers four questions. Is this frame stored (`admit`)? What does a read say about the entries (`use`)? How
+much is an entry worth (`score`: the lowest leave first; equal ones by older write, then raster order)? Which entries
+leave last (`protected`)? More policies are in the files beside this one; docs/MEMORY.md shows how to add another.
 """
 
 from enum import Enum
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from inference.memory.entries import Entries
+from inference.memory.options import POLICIES, MemoryOptions
 from model.matching import TopK
 
 
 class Admission(Enum):
-    """What becomes of a frame: forgotten at once, held until the next write, or stored."""
+    """What happens to a frame: it is skipped, held until the next write, or stored."""
 
     SKIP = 0
     TEMPORARY = 1
@@ -24,40 +25,48 @@ class Admission(Enum):
 
 
 class Policy:
-    """Stores every memory frame; where a capacity is given, the oldest write leaves first.
+    """Stores every memory frame. If there is a capacity, the oldest write leaves first.
 
-    `class Mine(Policy, name="mine")` is all it takes for `--memory mine` to exist. What a policy remembers of a video
-    lies in plain attributes that `reset` sets.
+    `class Mine(Policy, name="mine")` is enough to make `--memory mine` available. A policy keeps what it remembers of
+    a video in plain attributes, which `reset` sets.
     """
 
-    registry: ClassVar[dict[str, type["Policy"]]] = {}
-    temporary_frames = False                 # whether the frames between two memory frames are held as temporary ones
-    default_frames: int | None = None        # capacity where none is asked for; None: unbounded
+    title: ClassVar[str]                     # its name in tables
+    default_frames: int | None = None        # capacity if none is given; None: unbounded
+    temporary_frames = False                 # whether frames between two memory frames are held as temporary ones
+    ignores: ClassVar[frozenset[str]] = frozenset({"index", "seed"})    # memory options without effect on this policy
 
-    def __init_subclass__(cls, name: str = "", **more: object) -> None:
+    def __init_subclass__(cls, name: str = "", title: str = "", **more: object) -> None:
         super().__init_subclass__(**more)
+        cls.title = title or name.replace("_", "-")
         if name:
-            Policy.registry[name] = cls
+            POLICIES[name] = cls
 
-    def __init__(self, protect_first: bool = False, index: str = "topk", seed: int = 0) -> None:
-        self.protect_first, self.index, self.seed = protect_first, index, seed
+    def __init__(self, options: MemoryOptions | None = None) -> None:
+        self.options = options or MemoryOptions()
+        self.temporary_frames = self.temporary_frames or self.options.include_last
         self.reset()
+
+    @property
+    def smallest_capacity(self) -> int:
+        """Frames that a capacity must at least allow: one, the temporary one, and the protected one."""
+        return 1 + self.temporary_frames + self.options.protect_first
 
     def reset(self) -> None:
         """Forget the video."""
 
     def admit(self, due: bool, annotated: bool, entries: Entries | None, key: Tensor) -> Admission:
-        """What becomes of the current frame, of key [HW, C_k].
+        """What happens to the current frame, whose key is [HW, C_k].
 
-        `due`: at least `memory_every` frames have passed since the last write. `annotated` frames are always to be
-        stored (docs/METHOD.md). `entries`: None while the bank is empty.
+        due: at least `memory_every` frames have passed since the last write. annotated: such frames are always stored
+        (docs/METHOD.md). entries: None while the bank is empty.
         """
         if due or annotated:
             return Admission.STORE
         return Admission.TEMPORARY if self.temporary_frames else Admission.SKIP
 
     def use(self, entries: Entries, matches: TopK, now: int) -> None:
-        """Video frame `now` has read the bank: `matches` are its top-k over all visible rows."""
+        """Called after video frame `now` has read the bank; `matches` are its top-k over all visible rows."""
 
     def score(self, entries: Entries, now: int) -> Tensor:
         """Worth of each stored entry, [held]; the lowest leave first."""
@@ -65,36 +74,43 @@ class Policy:
 
     def protected(self, entries: Entries) -> Tensor:
         """Entries that leave only after all others, [held] bool."""
-        return (entries.written == entries.first_write) & self.protect_first
+        return (entries.written == entries.first_write) & self.options.protect_first
 
-    def merge(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor | None:
-        """Work a new frame's key [HW, C_k] and values [objects, HW, C_v] into entries held.
+    def before_write(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor | None:
+        """Called before a frame with key [HW, C_k] and values [objects, HW, C_v] is stored beside `entries`.
 
-        Returns which of its cells are still to be stored, [HW] bool; None: all of them.
+        Returns which of its cells are still to be stored, [HW] bool (None: all of them): a policy may work the others
+        into the entries held.
         """
         return None
 
     def evict(self, entries: Entries, needed: int, now: int) -> Tensor:
-        """Rows of the `needed` entries that leave, before another frame is written over them."""
+        """Rows of the `needed` entries that leave; a new frame is written over them."""
         order = entries.order()
         scores = self.score(entries, now).masked_fill(self.protected(entries), torch.inf)
         return order[scores[order].argsort(stable=True)[:needed]]
 
 
-class EveryK(Policy, name="every_k"):
+class EveryK(Policy, name="every_k", title="every-{memory_every}"):
     """Keep everything (STM, STCN). Grows without bound unless a capacity is given."""
 
 
 class FirstAndLatest(Policy, name="first_and_latest"):
-    """Annotated frames for good, and the previous frame until the next (STM's bounded variant)."""
+    """Keep annotated frames, and the previous frame until the next (STM's bounded variant)."""
 
     temporary_frames = True
+    ignores = Policy.ignores | {"memory_every"}
+
+    @property
+    def smallest_capacity(self) -> int:
+        """The annotated frame and the previous one; protection changes nothing here."""
+        return 2
 
     def admit(self, due: bool, annotated: bool, entries: Entries | None, key: Tensor) -> Admission:
         return Admission.STORE if annotated else Admission.TEMPORARY
 
 
-class LeastFrequentlyUsed(Policy, name="lfu"):
+class LeastFrequentlyUsed(Policy, name="lfu", title="LFU"):
     """The thesis's bank (section 3.3.4): forget the entries with the lowest usage index over age.
 
     Usage index: the number of query cells, over all frames read, whose top-k held the entry (`index="topk"`), or the
@@ -103,10 +119,12 @@ class LeastFrequentlyUsed(Policy, name="lfu"):
     """
 
     default_frames = 2
+    ignores = Policy.ignores - {"index"}
 
     def use(self, entries: Entries, matches: TopK, now: int) -> None:
-        amounts = matches.weights if self.index == "softmax" else torch.ones_like(matches.weights)
-        entries.use(matches.indices, amounts, log=self.index == "log")
+        index = self.options.index
+        amounts = matches.weights if index == "softmax" else torch.ones_like(matches.weights)
+        entries.use(matches.indices, amounts, log=index == "log")
 
     def score(self, entries: Entries, now: int) -> Tensor:
         age = (now - entries.written).clamp(min=1)

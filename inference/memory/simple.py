@@ -41,7 +41,8 @@ class RandomReplacement(Policy, name="random"):
     """Forget entries drawn uniformly: what any index has to beat. The draw is a function of (seed, video frame)."""
 
     default_frames = 2
+    ignores = Policy.ignores - {"seed"}
 
     def score(self, entries: Entries, now: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + now)
+        generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + now)
         return torch.rand(entries.held, generator=generator, dtype=torch.float64).to(entries.written.device)

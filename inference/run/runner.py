@@ -88,7 +88,7 @@ class RunFolder:
 
 
 def run_sequences(
-    sequences: Sequence[FolderSequence], make_segmenter: Callable[[], ViewSegmenter], folder: RunFolder,
+    sequences: Sequence[FolderSequence], segmenter: ViewSegmenter, folder: RunFolder,
     ranks: Ranks, overwrite: bool = False, wanted: Callable[[Any], frozenset[str] | None] = lambda _: None,
 ) -> dict:
     """Segment every sequence, each process its share; returns the content of run.json.
@@ -102,7 +102,6 @@ def run_sequences(
     ranks.wait()
     mine = ranks.share(sequences)
     done = [sequence for sequence in mine if folder.finished(sequence.name)]
-    segmenter = make_segmenter()
     bar = tqdm(
         total=sum(map(len, mine)), initial=sum(map(len, done)), unit="frame", desc=folder.output.name,
         dynamic_ncols=True, mininterval=0.5, position=ranks.rank,
