@@ -1,5 +1,5 @@
-# Sourced by the other scripts: goes to the repository root and makes sure that .venv holds requirements.txt.
-# Uses $PYTHON, or python3. Quick when everything is there; an interrupted installation is done again.
+# The other scripts source this file. It changes to the repository root and installs requirements.txt into .venv.
+# It uses $PYTHON, or python3. If everything is installed, it is quick; an interrupted installation is repeated.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 stamp=.venv/requirements.installed
 if ! cmp -s requirements.txt "$stamp"; then

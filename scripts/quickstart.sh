@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to trained weights, masks and a report, on miniature data: at most ten minutes on two cores
-# (installation not counted). Run it again to go on where it stopped; delete runs/quickstart to start anew.
+# Generates miniature data, trains, evaluates and writes a report: at most ten minutes on two cores (without the
+# installation). Run it again to resume after a stop; delete runs/quickstart to start over.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 run=runs/quickstart
@@ -15,7 +15,7 @@ if [ ! -e $data/.complete ]; then
     $python scripts/make_synthetic.py --output $data --videos 24 --frames 48 --seed 0 --overwrite
     touch $data/.complete
 else
-    echo "$data is there"
+    echo "$data already exists"
 fi
 
 step "2/6  training, first stage: still images, one object, one mask channel"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the style and type checks and the tests, after setting up .venv if need be.
+# Runs the style checks, the type checks and the tests. Sets up .venv first if necessary.
 #   bash scripts/test.sh            everything
 #   bash scripts/test.sh --quick    without the slow tests
-#   further arguments go to pytest, such as -k memory
+# Other arguments are passed to pytest, such as -k memory.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 $python -m ruff check .
