@@ -14,8 +14,10 @@ from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.folder import FolderSequence
 from inference.commands import LESS_MEMORY, command
 from inference.options import add_run_flags, parse_with_config, run_folder, segmenter_maker
+from inference.run.folder import RunFolder
 from inference.run.ranks import Ranks
-from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.run.record import describe, write_json
+from inference.run.runner import run_sequences
 from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from scripts.arguments import CommandParser
 
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         options, "eval_davis", "davis_root", "year", "split", "resolution", processes=ranks.count,
         telemetry=options.telemetry,
     )
-    run = run_sequences(sequences, segmenter_maker(options), folder, ranks, options.overwrite)
+    run = run_sequences(sequences, segmenter_maker(options)(), folder, ranks, options.overwrite)
     if not ranks.first:
         return
     if options.no_score:
@@ -52,7 +54,7 @@ def score(sequences: list[FolderSequence], run: dict, folder: RunFolder, options
     write_csvs(options.output, options.split, scores)
     run["scores"] = global_statistics(scores)
     run["scores_per_sequence"] = {scored.sequence: global_statistics([scored]) for scored in scores}
-    write_run(folder, run)
+    write_json(folder.file, run)
 
 
 def parser() -> argparse.ArgumentParser:

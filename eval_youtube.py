@@ -17,8 +17,10 @@ from dataset.folder import list_images
 from dataset.youtube import YouTubeSequence, read_categories, youtube_sequences
 from inference.commands import LESS_MEMORY, command
 from inference.options import add_run_flags, parse_with_config, run_folder, segmenter_maker
+from inference.run.folder import RunFolder
 from inference.run.ranks import Ranks
-from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.run.record import describe, write_json
+from inference.run.runner import run_sequences
 from inference.scoring.youtube import score_videos, seen_and_unseen
 from scripts.arguments import CommandParser
 
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         masks=MASKS, processes=ranks.count, telemetry=options.telemetry,
     )
     run = run_sequences(
-        videos, segmenter_maker(options, options.short_side), folder, ranks, options.overwrite,
+        videos, segmenter_maker(options, options.short_side)(), folder, ranks, options.overwrite,
         wanted=lambda video: None if options.write_all_frames else video.required,
     )
     if not ranks.first:
@@ -62,7 +64,7 @@ def score(videos: list[YouTubeSequence], run: dict, folder: RunFolder, options: 
     print("  ".join(f"{column} {100 * value:.1f}" for column, value in run["scores"].items()))
     if seen is None:
         print("note: no --seen-from, so all categories count as seen")
-    write_run(folder, run)
+    write_json(folder.file, run)
 
 
 def write_zip(output: Path, videos: list[str]) -> Path:

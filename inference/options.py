@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inference.device import device_of
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
-from inference.run.runner import RunFolder
+from inference.run.folder import RunFolder
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewSegmenter, views_of
 from model import CheckpointError, ConfigError, load_network

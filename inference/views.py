@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from dataset.masks import labels_in
 from inference.segmenter import VideoSegmenter
+from inference.transfer import Download
 from model.network import STRIDE
 
 
@@ -83,6 +84,10 @@ class ViewSegmenter:
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """As VideoSegmenter.labels."""
         return self.segmenters[0].labels(probabilities)
+
+    def download(self, probabilities: Tensor) -> Download:
+        """As VideoSegmenter.download."""
+        return self.segmenters[0].download(probabilities)
 
 
 def views_of(short_side: int, scales: tuple[float, ...], flip: bool) -> tuple[View, ...]:

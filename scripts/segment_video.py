@@ -20,7 +20,8 @@ from dataset.given_masks import GivenMasks
 from dataset.videofile import open_video
 from inference.commands import LESS_MEMORY, command
 from inference.options import add_memory_flags, add_network_flags, parse_with_config, run_folder, segmenter_maker
-from inference.run.runner import describe, read_ahead
+from inference.run.read_ahead import ReadAhead
+from inference.run.record import describe
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
 from inference.video.output import FPS, VideoOutput
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     frames = masks.annotate(video, options.max_frames)
     total = min(filter(None, (video.announced, options.max_frames)), default=None)
     bar = tqdm(total=total, unit="frame", desc=options.output.name, dynamic_ncols=True, mininterval=0.5)
-    report = segment_video(frames if video.live else read_ahead(frames), segmenter, output, bar, view)
+    report = segment_video(frames if video.live else ReadAhead(frames), segmenter, output, bar, view)
     print(describe(write_record(folder, run, report, video.announced)))
     print(output.describe())
 
