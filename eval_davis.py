@@ -13,8 +13,10 @@ from inference.commands import LESS_MEMORY, command
 from inference.data_options import DavisOptions
 from inference.evaluation import RunOptions, make_segmenter, run_folder
 from inference.memory import MemoryOptions
+from inference.run.folder import RunFolder
 from inference.run.ranks import Ranks
-from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.run.record import describe, write_json
+from inference.run.runner import run_sequences
 from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from inference.views import ViewOptions
@@ -50,7 +52,7 @@ def score(sequences: list[FolderSequence], record: dict, folder: RunFolder, data
     write_csvs(folder.output, data.split, scores)
     record["scores"] = global_statistics(scores)
     record["scores_per_sequence"] = {scored.sequence: global_statistics([scored]) for scored in scores}
-    write_run(folder, record)
+    write_json(folder.file, record)
 
 
 def parser() -> CommandParser:

@@ -20,8 +20,10 @@ from inference.data_options import YouTubeOptions
 from inference.evaluation import RunOptions, make_segmenter, run_folder
 from inference.memory import MemoryOptions
 from inference.options import Options, option
+from inference.run.folder import RunFolder
 from inference.run.ranks import Ranks
-from inference.run.runner import RunFolder, describe, run_sequences, write_run
+from inference.run.record import describe, write_json
+from inference.run.runner import run_sequences
 from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.youtube import score_videos, seen_and_unseen
 from inference.views import ViewOptions
@@ -79,7 +81,7 @@ def score(
     print("  ".join(f"{column} {100 * value:.1f}" for column, value in record["scores"].items()))
     if seen is None:
         print("note: no --seen-from, so all categories count as seen")
-    write_run(folder, record)
+    write_json(folder.file, record)
 
 
 def write_zip(output: Path, videos: list[str]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from inference.device import device_of
 from inference.memory import MemoryOptions, make_bank
 from inference.options import Options, option, recorded
-from inference.run.runner import RunFolder
+from inference.run.folder import RunFolder
 from inference.runtime import RuntimeOptions
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewOptions, ViewSegmenter

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 from dataset.masks import labels_in
 from inference.options import Options, option
 from inference.segmenter import VideoSegmenter
+from inference.transfer import Download
 from model.errors import ConfigError
 from model.network import STRIDE
 
@@ -110,6 +111,10 @@ class ViewSegmenter:
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """As VideoSegmenter.labels."""
         return self.segmenters[0].labels(probabilities)
+
+    def download(self, probabilities: Tensor) -> Download:
+        """As VideoSegmenter.download."""
+        return self.segmenters[0].download(probabilities)
 
 
 def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.ndarray:

@@ -30,7 +30,7 @@ from inference.commands import LESS_MEMORY, command
 from inference.memory import INDICES, POLICIES
 from inference.options import add_network_flags, add_run_flags, parse_with_config, run_folder, segmenter_maker
 from inference.report.tables import bank_table
-from inference.run.runner import RunFolder
+from inference.run.folder import RunFolder
 from scripts.arguments import CommandParser, positive
 
 

@@ -23,7 +23,9 @@ from inference.device import device_of
 from inference.evaluation import make_segmenter, run_settings
 from inference.memory import MemoryOptions
 from inference.options import Options, option
-from inference.run.runner import RunFolder, describe, read_ahead
+from inference.run.folder import RunFolder
+from inference.run.read_ahead import ReadAhead
+from inference.run.record import describe
 from inference.runtime import RuntimeOptions, load_for
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
@@ -77,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     frames = masks.annotate(video, given.max_frames)
     total = min(filter(None, (video.announced, given.max_frames)), default=None)
     bar = tqdm(total=total, unit="frame", desc=given.output.name, dynamic_ncols=True, mininterval=0.5)
-    report = segment_video(frames if video.live else read_ahead(frames), segmenter, output, bar, view)
+    report = segment_video(frames if video.live else ReadAhead(frames), segmenter, output, bar, view)
     run = RunFolder(given.output, settings, about)
     print(describe(write_record(folder, run, report, video.announced)))
     print(output.describe())

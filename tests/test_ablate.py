@@ -53,7 +53,9 @@ def calls(monkeypatch):
 @pytest.fixture
 def _steady_clock(monkeypatch):
     """A second passes whenever somebody looks, so that speeds are the same in every run."""
-    monkeypatch.setattr("inference.ablation.lockstep.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    clock = SimpleNamespace(perf_counter=itertools.count().__next__)
+    for module in ("inference.ablation.lockstep", "inference.run.meter"):
+        monkeypatch.setattr(f"{module}.time", clock)
 
 
 def flags(root, weights, output, *more):
@@ -107,7 +109,7 @@ def test_each_frame_is_encoded_once(root, weights, tmp_path, calls, capsys):
     assert run["step_seconds_total"] == pytest.approx(own)
     assert run["wall_seconds"] > own + run["encode_seconds_total"]
     assert run["ratio"] == pytest.approx(run["wall_seconds"] / own)
-    assert f"value encoding of 4 cells {own:.1f} s (ratio {run['ratio']:.2f})" in capsys.readouterr().out
+    assert f"value encoding of 4 settings {own:.1f} s (ratio {run['ratio']:.2f})" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("_steady_clock")
@@ -193,7 +195,7 @@ def test_another_run_is_refused_and_overwritten_only_where_asked(root, weights, 
     save_network(tmp_path / "other.pth", other)
     with pytest.raises(SystemExit, match="2"):
         run_ablation(root, tmp_path / "other.pth", *arguments)
-    assert "run.json: holds a run with weights_sha256=" in capsys.readouterr().err
+    assert "run.json: expected weights_sha256=" in capsys.readouterr().err
     (tmp_path / "out/lfu1-every2-top5-topk/mine").mkdir()
     run_ablation(root, tmp_path / "other.pth", *arguments, "--sequences", "clip-002", "--overwrite")
     left = sorted(path.name for path in (tmp_path / "out/lfu1-every2-top5-topk").iterdir())
@@ -204,7 +206,7 @@ def test_another_run_is_refused_and_overwritten_only_where_asked(root, weights, 
     for more in ((), ("--overwrite",)):
         with pytest.raises(SystemExit, match="2"):
             run_ablation(root, weights, tmp_path / "single", *more)
-        assert "holds a run with command='eval_davis', this one has 'ablate'" in capsys.readouterr().err
+        assert "run.json: expected command='ablate' as in this command, found 'eval_davis'" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_line_and_exit_status_2(root, weights, tmp_path, capsys):
@@ -220,8 +222,8 @@ def test_bad_input_is_one_line_and_exit_status_2(root, weights, tmp_path, capsys
         (root, "out", ("--short-side", "7"), "--short-side 7: expected 0, or at least 16"),
         (root, "out", ("--top-k", "0"), "expected a whole number of at least 1, found '0'"),
         (root, "out", ("--weights", "nowhere.pth"), "nowhere.pth: expected weights"),
-        (root, "taken", ("--write-masks",), "clip-001: expected no such folder before the run"),
-        (root, "damaged", (), "clip-001.json: expected the record of a sequence's cells"),
+        (root, "taken", ("--write-masks",), "clip-001: expected no such folder or file before the run"),
+        (root, "damaged", (), "clip-001.json: expected the record of a sequence's settings"),
     ):
         with pytest.raises(SystemExit, match="2"):
             run_ablation(data, weights, tmp_path / out, *bank, *more)

@@ -97,7 +97,7 @@ def test_a_run_with_other_settings_is_refused_unless_overwritten(root, weights, 
     evaluate(root, weights, tmp_path / "out")
     with pytest.raises(SystemExit, match="2"):
         evaluate(root, weights, tmp_path / "out", "--memory-frames", "3")
-    assert "holds a run with memory_frames=2, this one has 3" in capsys.readouterr().err
+    assert "run.json: expected memory_frames=3 as in this command, found 2" in capsys.readouterr().err
     assert evaluate(root, weights, tmp_path / "out", "--memory-frames", "3", "--overwrite")
 
 

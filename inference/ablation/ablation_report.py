@@ -1,6 +1,5 @@
 """An ablation's numbers for readers: CSV, page, figures, run.json. All files appear whole or not at all."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -8,12 +7,13 @@ from pathlib import Path
 
 from dataset.files import write_text
 from inference.ablation.figures import speed_figure
-from inference.ablation.records import CellReport, SequenceRecord
+from inference.ablation.records import SequenceRecord, SettingReport
 from inference.ablation.settings import Cell, titles
 from inference.report.pictures import capacity_figure
 from inference.report.runs import Run
 from inference.report.tables import Table, bank_table, sequence_table
-from inference.run.runner import RunFolder, write_run
+from inference.run.folder import RunFolder
+from inference.run.record import held_in_all, read_run, write_json
 from inference.scoring.davis import global_statistics
 
 OPTIONS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
@@ -22,17 +22,18 @@ DIGITS = {"frames": 0, "fps": 3, "frames_held_mean": 4, "frames_held_peak": 4, "
 FIGURES = {"score_over_capacity": "J&F over the capacity", "speed_over_score": "Speed and score"}
 
 
-def runs_of(cells: list[Cell], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
-    """Each cell as a run of its own, which is what tables and figures are made of."""
-    settings, named = folder.settings, titles(cells)
+def runs_of(settings: list[Cell], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
+    """Each setting as a run of its own, which is what tables and figures are made of."""
+    options, named = folder.settings, titles(settings)
     runs = []
-    for cell in cells:
-        reports = {name: record.cells[cell.name] for name, record in records.items()}
+    for setting in settings:
+        reports = {name: record.cells[setting.name] for name, record in records.items()}
         scores = [report.sequence_scores(name) for name, report in reports.items()]
-        family, title = named[cell]
+        family, title = named[setting]
         runs.append(Run(
-            folder=folder.output / cell.name, name=cell.name, title=title, family=family, capacity=cell.memory_frames,
-            data=f"DAVIS {settings['year']} {settings['split']}", year=settings["year"], settings=asdict(cell),
+            folder=folder.output / setting.name, name=setting.name, title=title, family=family,
+            capacity=setting.memory_frames,
+            data=f"DAVIS {options['year']} {options['split']}", year=options["year"], settings=asdict(setting),
             totals=_totals(list(reports.values())), sequences=list(reports), scores=global_statistics(scores),
             per_sequence={scored.sequence: global_statistics([scored]) for scored in scores}, objects={},
         ))
@@ -40,7 +41,7 @@ def runs_of(cells: list[Cell], records: dict[str, SequenceRecord], folder: RunFo
 
 
 def cost(records: dict[str, SequenceRecord]) -> dict:
-    """What all passes over the sequences took: seconds of encoding, of the cells' own work, of everything."""
+    """What all passes over the sequences took: seconds of encoding, of the settings' own work, of everything."""
     passes = [done for record in records.values() for done in record.passes]
     encoding, own, wall = (
         sum(getattr(done, key) for done in passes) for key in ("encode_seconds", "step_seconds", "wall_seconds")
@@ -56,7 +57,7 @@ def describe(seconds: dict) -> str:
     """One line for people."""
     return (
         "wall {wall_seconds:.1f} s, of which encoding {encode_seconds_total:.1f} s, decoding and value encoding of "
-        "{cells} cells {step_seconds_total:.1f} s (ratio {ratio:.2f})"
+        "{cells} settings {step_seconds_total:.1f} s (ratio {ratio:.2f})"
     ).format(**seconds)
 
 
@@ -71,17 +72,17 @@ def write_ablation(folder: RunFolder, runs: list[Run], records: dict[str, Sequen
     drawn = [name for name, draw in figures.items() if _draw(folder.output / f"{name}.png", draw)]
     seconds = cost(records)
     write_text(folder.output / "ablation.md", page(runs, drawn, folder.settings, seconds))
-    run = json.loads(folder.file.read_text())
+    run = read_run(folder.output)
     run |= seconds | {
         "sequences": list(records),
         "step_seconds": {run.name: run.totals["step_seconds"] for run in runs},
         "results": {run.name: run.settings | {"scores": run.scores, "totals": run.totals} for run in runs},
     }
-    write_run(folder, run)
+    write_json(folder.file, run)
 
 
-def csv_table(runs: list[Run], reports: dict[str, dict[str, CellReport]]) -> Table:
-    """A row per sequence and cell, then "(mean)" of each cell: over the objects of all sequences."""
+def csv_table(runs: list[Run], reports: dict[str, dict[str, SettingReport]]) -> Table:
+    """A row per sequence and setting, then "(mean)" of each setting: over the objects of all sequences."""
     rows = [
         _row(name, run, run.per_sequence[name], _totals([reports[run.name][name]]))
         for name in runs[0].sequences for run in runs
@@ -119,15 +120,13 @@ def emphasised(table: Table) -> Table:
     return replace(table, rows=[list(row) for row in zip(*columns, strict=True)])
 
 
-def _totals(reports: list[CellReport]) -> dict[str, float]:
+def _totals(reports: list[SettingReport]) -> dict[str, float]:
     """Over several sequences: frames / seconds, as `eval_davis.py` has them."""
     frames = sum(r.frames for r in reports)
     encoding, own = (sum(getattr(r, key) for r in reports) for key in ("encode_seconds", "step_seconds"))
     return {
         "frames": frames, "encode_seconds": encoding, "step_seconds": own, "fps": frames / (encoding + own),
-        "frames_held_mean": sum(r.frames_held_mean * r.frames for r in reports) / frames,
-        "frames_held_peak": max(r.frames_held_peak for r in reports),
-        "bytes_held_peak": max(r.bytes_held_peak for r in reports),
+        **held_in_all(reports),
     }
 
 
@@ -140,7 +139,7 @@ def _row(sequence: str, run: Run, scores: dict[str, float], totals: dict[str, fl
 
 
 def _shared(runs: list[Run], settings: dict) -> str:
-    """The options that all cells have in common, in words."""
+    """The options that all settings have in common, in words."""
     words = [settings["precision"], *(["decoded in windows"] if settings["decode"] == "window" else [])]
     for option, text in (("memory_every", "every {} frames"), ("top_k", "top {}"), ("index", "{} index")):
         values = {value for run in runs if (value := run.settings[option]) is not None}
@@ -151,7 +150,7 @@ def _shared(runs: list[Run], settings: dict) -> str:
 
 
 def _draw(path: Path, draw: Callable[[Path], bool]) -> bool:
-    """Whether there was anything to draw; a figure of an earlier run goes where there is not."""
+    """Whether there was anything to draw; if not, the figure of an earlier run is removed."""
     partial = path.with_name(f".partial-{path.name}")
     if draw(partial):
         os.replace(partial, path)

@@ -1,15 +1,15 @@
 """Many settings of the memory bank over the same frames, in lockstep: a frame is read, padded and key-encoded once.
 
-A key depends on the frame alone (docs/METHOD.md), so all banks share it; reading the bank, decoding and encoding
-values is each cell's own. Masks are scored while they are made.
+A key depends on the frame alone (docs/METHOD.md), so all banks share it. Each setting reads its own bank, decodes and
+encodes values itself. Masks are scored while they are made.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,18 @@ from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame
 from dataset.masks import in_pixels, read_labels
-from inference.ablation.records import CellReport, Pass, SequenceRecord, open_ablation, read_record, write_record
+from inference.ablation.records import (
+    Pass,
+    SequenceRecord,
+    SettingReport,
+    open_ablation,
+    read_sequence,
+    write_sequence,
+)
 from inference.ablation.settings import Cell
-from inference.run.runner import RunFolder, read_ahead
+from inference.run.folder import RunFolder
+from inference.run.meter import Meter
+from inference.run.read_ahead import ReadAhead
 from inference.run.writer import SequenceWriter
 from inference.scoring.davis import objects_of
 from inference.scoring.live import LiveScores
@@ -61,34 +70,36 @@ class LockstepSegmenter(VideoSegmenter):
         return self.shared.of(frame, super().encode)
 
 
-@dataclass
-class RunningCell:
-    """A cell at work on a sequence."""
+class RunningSetting:
+    """A setting that segments a sequence.
 
-    cell: Cell
-    segmenter: ViewSegmenter
-    scores: LiveScores
-    writer: SequenceWriter | None
-    seconds: float = 0.0
-    held: list[float] = field(default_factory=list)
-    bytes_peak: int = 0
+    Args:
+        scores: of its masks. writer: entered by the caller; None: the masks are not written.
+    """
+
+    def __init__(
+        self, setting: Cell, segmenter: ViewSegmenter, scores: LiveScores, writer: SequenceWriter | None
+    ) -> None:
+        self.setting, self.segmenter, self.scores, self.writer = setting, segmenter, scores, writer
+        self.meter = Meter(segmenter)
 
     def step(self, frame: Frame, truth: np.ndarray | None, shared: SharedEncoding) -> None:
-        encoding, begin = shared.seconds, time.perf_counter()
-        labels = self.segmenter.labels(self.segmenter.step(frame.image, frame.annotation))
-        self.seconds += time.perf_counter() - begin - (shared.seconds - encoding)
+        encoding = shared.seconds
+        with self.meter.segmenting():
+            labels = self.segmenter.labels(self.segmenter.step(frame.image, frame.annotation))
+        self.meter.seconds -= shared.seconds - encoding
+        self.meter.count()
         if truth is not None:
             self.scores.add(truth, labels)
         if self.writer:
             self.writer.write(frame, labels)
-        self.held.append(self.segmenter.frames_held)
-        self.bytes_peak = max(self.bytes_peak, self.segmenter.bytes_held)
 
-    def report(self, encode_seconds: float) -> CellReport:
-        return CellReport(
-            frames=len(self.held), encode_seconds=encode_seconds, step_seconds=self.seconds,
-            frames_held_mean=sum(self.held) / len(self.held), frames_held_peak=max(self.held),
-            bytes_held_peak=self.bytes_peak, masks=self.writer is not None, scores=self.scores.finish(),
+    def report(self, encode_seconds: float) -> SettingReport:
+        meter = self.meter
+        return SettingReport(
+            frames=meter.frames, encode_seconds=encode_seconds, step_seconds=meter.seconds,
+            frames_held_mean=meter.held_mean, frames_held_peak=meter.held_peak, bytes_held_peak=meter.bytes_peak,
+            masks=self.writer is not None, scores=self.scores.finish(),
         )
 
 
@@ -96,71 +107,73 @@ class RunningCell:
 class Ablation:
     """What every sequence is run with.
 
-    `like`: a segmenter whose network, precision and views all cells have. `folder`: its records are kept there, and
-    with `masks` OUTPUT/<cell name>/<sequence>/<frame name>.png.
+    `like`: a segmenter whose network, precision and views all settings have. `folder`: its records are kept there, and
+    with `masks` OUTPUT/<setting name>/<sequence>/<frame name>.png.
     """
 
-    cells: list[Cell]
+    settings: list[Cell]
     like: ViewSegmenter
     folder: RunFolder
     masks: bool = False
 
-    def segmenter(self, cell: Cell, shared: SharedEncoding) -> ViewSegmenter:
+    def segmenter(self, setting: Cell, shared: SharedEncoding) -> ViewSegmenter:
         """A fresh one."""
         like = self.like.segmenters[0]
-        decode, every = "window" if like.windowed else "full", cell.flags["memory_every"]
+        decode, every = "window" if like.windowed else "full", setting.flags["memory_every"]
         return ViewSegmenter(
-            lambda: LockstepSegmenter(shared, like.network, cell.bank(), every, like.network.prepared, decode=decode),
+            lambda: LockstepSegmenter(
+                shared, like.network, setting.bank(), every, like.network.prepared, decode=decode
+            ),
             self.like.views,
         )
 
     def run(self, sequences: Sequence[FolderSequence], overwrite: bool = False) -> dict[str, SequenceRecord]:
         """Run what the folder has no record of; returns the records, sequence by sequence.
 
-        Raises DatasetError for sequences without ground truth in every frame and RunError where the folder holds
-        another run, both before any work.
+        Raises DatasetError for sequences without ground truth in every frame and RunError if the folder holds another
+        run, both before any work.
         """
         objects = {sequence.name: _scored_objects(sequence) for sequence in sequences}
-        open_ablation(self.folder, self.cells, list(objects), self.masks, overwrite)
-        records = {sequence.name: read_record(self.folder, sequence.name) for sequence in sequences}
-        missing = {name: record.missing(self.cells, self.folder, name, self.masks) for name, record in records.items()}
+        open_ablation(self.folder, self.settings, list(objects), self.masks, overwrite)
+        records = {sequence.name: read_sequence(self.folder, sequence.name) for sequence in sequences}
+        missing = {
+            name: record.missing(self.settings, self.folder, name, self.masks) for name, record in records.items()
+        }
         bar = tqdm(
             total=sum(map(len, sequences)), initial=sum(len(s) for s in sequences if not missing[s.name]),
             unit="frame", desc=self.folder.output.name, dynamic_ncols=True, mininterval=0.5,
         )
         with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
             for sequence in (sequence for sequence in sequences if missing[sequence.name]):
-                record, cells = records[sequence.name], missing[sequence.name]
-                done, reports = self.run_sequence(sequence, cells, objects[sequence.name], pool, bar)
+                record, settings = records[sequence.name], missing[sequence.name]
+                done, reports = self.run_sequence(sequence, settings, objects[sequence.name], pool, bar)
                 record.passes.append(done)
                 record.cells |= reports
-                write_record(self.folder, sequence.name, record)
+                write_sequence(self.folder, sequence.name, record)
         return records
 
     def run_sequence(
-        self, sequence: FolderSequence, cells: list[Cell], objects: list[int], pool: Executor, bar: tqdm
-    ) -> tuple[Pass, dict[str, CellReport]]:
-        """One pass: every frame through all `cells`."""
+        self, sequence: FolderSequence, settings: list[Cell], objects: list[int], pool: Executor, bar: tqdm
+    ) -> tuple[Pass, dict[str, SettingReport]]:
+        """One pass: every frame through all `settings`."""
         started, shared = time.perf_counter(), SharedEncoding()
-        with ExitStack() as writers:
+        with ExitStack() as stack:
             running = [
-                RunningCell(
-                    cell, self.segmenter(cell, shared), LiveScores(objects, pool),
-                    writers.enter_context(replace(self.folder, masks=cell.name).writer(sequence.name))
+                RunningSetting(
+                    setting, self.segmenter(setting, shared), LiveScores(objects, pool),
+                    stack.enter_context(replace(self.folder, masks=setting.name).writer(sequence.name))
                     if self.masks else None,
-                ) for cell in cells
+                ) for setting in settings
             ]
-            bar.set_postfix_str(f"{sequence.name}, {_few([cell.name for cell in cells])}", refresh=False)
-            for frame, truth in read_ahead(_with_truth(sequence)):
+            bar.set_postfix_str(f"{sequence.name}, {_few([setting.name for setting in settings])}", refresh=False)
+            for frame, truth in stack.enter_context(closing(ReadAhead(_with_truth(sequence)))):
                 shared.next_frame()
-                for cell in running:
-                    cell.step(frame, truth, shared)
+                for one in running:
+                    one.step(frame, truth, shared)
                 bar.update()
-            reports = {cell.cell.name: cell.report(shared.seconds) for cell in running}
-        done = Pass(
-            list(reports), shared.seconds, sum(cell.seconds for cell in running), time.perf_counter() - started
-        )
-        return done, reports
+            reports = {one.setting.name: one.report(shared.seconds) for one in running}
+        own = sum(report.step_seconds for report in reports.values())
+        return Pass(list(reports), shared.seconds, own, time.perf_counter() - started), reports
 
 
 def _with_truth(sequence: FolderSequence) -> Iterator[tuple[Frame, np.ndarray | None]]:

@@ -1,4 +1,7 @@
-"""What an ablation's folder remembers: `.records/<sequence>.json` says what each finished cell made of a sequence."""
+"""What an ablation's folder remembers: `.records/<sequence>.json` holds the reports of a sequence's finished settings.
+
+In the files, a setting is called a cell.
+"""
 
 import json
 import shutil
@@ -6,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from dataset.errors import DatasetError
 from dataset.files import write_text
 from inference.ablation.settings import Cell
-from inference.run.runner import RunError, RunFolder, versions, write_run
+from inference.run.folder import OTHER_FOLDER, RunFolder
+from inference.run.record import read_record, refuse_other_settings
 from inference.scoring.davis import ObjectScores, SequenceScores
 from inference.scoring.metrics import statistics
 
@@ -16,11 +21,11 @@ COMMAND = "ablate"
 
 
 @dataclass(frozen=True)
-class CellReport:
-    """What one cell made of one sequence, and what that took."""
+class SettingReport:
+    """What one setting made of one sequence, and what that took."""
 
     frames: int
-    encode_seconds: float           # keys of all frames, shared by the cells of a pass
+    encode_seconds: float           # keys of all frames, shared by the settings of a pass
     step_seconds: float             # its own: memory read, decoding, value encoding, label maps
     frames_held_mean: float         # entries / HW, after each frame
     frames_held_peak: float
@@ -37,99 +42,80 @@ class CellReport:
 
 @dataclass(frozen=True)
 class Pass:
-    """One time that a sequence's frames went through some cells in lockstep."""
+    """One time that a sequence's frames went through some settings in lockstep."""
 
-    cells: list[str]
+    cells: list[str]                # names of the settings
     encode_seconds: float
-    step_seconds: float             # of all its cells
+    step_seconds: float             # of all its settings
     wall_seconds: float             # everything, reading and scoring included
 
 
 @dataclass
 class SequenceRecord:
-    """The passes over one sequence, and the reports of its finished cells by their names."""
+    """The passes over one sequence, and the reports of its finished settings by their names."""
 
     passes: list[Pass] = field(default_factory=list)
-    cells: dict[str, CellReport] = field(default_factory=dict)
+    cells: dict[str, SettingReport] = field(default_factory=dict)
 
-    def missing(self, cells: Iterable[Cell], folder: RunFolder, sequence: str, masks: bool) -> list[Cell]:
-        """The cells not finished here, which with `masks` includes having written them."""
+    def missing(self, settings: Iterable[Cell], folder: RunFolder, sequence: str, masks: bool) -> list[Cell]:
+        """The settings not finished here, which with `masks` includes having written them."""
         def finished(name: str) -> bool:
             report = self.cells.get(name)
             if report is None or not masks:
                 return report is not None
-            return report.masks and cell_folder(folder, name, sequence).is_dir()
-        return [cell for cell in cells if not finished(cell.name)]
+            return report.masks and mask_folder(folder, name, sequence).is_dir()
+        return [setting for setting in settings if not finished(setting.name)]
 
 
-def read_record(folder: RunFolder, sequence: str) -> SequenceRecord:
-    """The record of a sequence, empty where there is none; raises RunError for one that is damaged."""
-    path = folder.record(sequence)
+def read_sequence(folder: RunFolder, sequence: str) -> SequenceRecord:
+    """The record of a sequence, empty if there is none; raises DatasetError if it is damaged."""
+    path, remedy = folder.record(sequence), "remove it, and the sequence is run again"
     if not path.is_file():
         return SequenceRecord()
+    content = read_record(path, "a sequence's settings", ["passes", "cells"], remedy, remedy)
     try:
-        content = json.loads(path.read_text())
         return SequenceRecord(
             [Pass(**entry) for entry in content["passes"]],
-            {name: CellReport(**report) for name, report in content["cells"].items()},
+            {name: SettingReport(**report) for name, report in content["cells"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise RunError(f"{path}: expected the record of a sequence's cells, found something else; remove it, and the "
-                       "sequence is run again") from None
+    except (TypeError, AttributeError):
+        raise DatasetError(f"{path}: expected the record of a sequence's settings, found something else; "
+                           f"{remedy}") from None
 
 
-def write_record(folder: RunFolder, sequence: str, record: SequenceRecord) -> None:
+def write_sequence(folder: RunFolder, sequence: str, record: SequenceRecord) -> None:
     folder.record(sequence).parent.mkdir(exist_ok=True)
     write_text(folder.record(sequence), json.dumps(asdict(record)) + "\n")
 
 
-def cell_folder(folder: RunFolder, cell: str, sequence: str) -> Path:
-    """Where a cell's masks of a sequence are written, if they are."""
-    return replace(folder, masks=cell).results(sequence)
+def mask_folder(folder: RunFolder, setting: str, sequence: str) -> Path:
+    """Where a setting's masks of a sequence are written, if they are."""
+    return replace(folder, masks=setting).results(sequence)
 
 
 def open_ablation(
-    folder: RunFolder, cells: Iterable[Cell], sequences: Iterable[str], masks: bool, overwrite: bool = False
+    folder: RunFolder, settings: Iterable[Cell], sequences: Iterable[str], masks: bool, overwrite: bool = False
 ) -> None:
-    """Go on with the ablation in the folder where its settings are these; otherwise begin one.
+    """Resume the ablation in the folder if its options are these; otherwise begin one.
 
-    Raises RunError where the folder holds another run, unless `overwrite` and that is an ablation; and where folders
-    that no ablation wrote are in the way of the masks.
+    Raises RunError if the folder holds another run, unless `overwrite` and that is an ablation; and if folders that
+    no ablation recorded have the names of masks.
     """
-    earlier = _earlier_settings(folder)
-    if earlier is not None:
-        settings = json.loads(json.dumps(folder.settings))
-        differing = [key for key in settings | earlier if settings.get(key) != earlier.get(key)]
-        if differing and not (overwrite and "command" not in differing):
-            key = differing[0]
-            raise RunError(f"{folder.file}: holds a run with {key}={earlier.get(key)!r}, this one has "
-                           f"{settings.get(key)!r}; choose another --output"
-                           f"{', or give --overwrite' * (key != 'command')}")
+    if folder.file.exists():
+        other = "choose another --output"
+        earlier = folder.earlier_settings(other)
+        refuse_other_settings(folder.file, {"command": earlier.get("command")}, {"command": COMMAND}, other)
         if not overwrite:
+            refuse_other_settings(folder.file, earlier, folder.settings, OTHER_FOLDER)
             return
         _clear(folder)
-    for path in (cell_folder(folder, cell.name, name) for cell in cells for name in sequences if masks):
-        if path.exists():
-            raise RunError(f"{path}: expected no such folder before the run, found one that no run recorded; choose "
-                           "another --output, or remove it")
-    folder.output.mkdir(parents=True, exist_ok=True)
-    write_run(folder, {"settings": folder.settings, "about": folder.about, "versions": versions()})
-
-
-def _earlier_settings(folder: RunFolder) -> dict | None:
-    if not folder.file.exists():
-        return None
-    try:
-        return dict(json.loads(folder.file.read_text())["settings"])
-    except (ValueError, KeyError, TypeError):
-        raise RunError(f"{folder.file}: expected the record of a run, found something else; choose another "
-                       "--output") from None
+    folder.begin(mask_folder(folder, setting.name, name) for setting in settings for name in sequences if masks)
 
 
 def _clear(folder: RunFolder) -> None:
     """Remove what the earlier ablation recorded, and nothing else."""
     for path in (folder.output / ".records").glob("*.json"):
-        for name, report in read_record(folder, path.stem).cells.items():
+        for name, report in read_sequence(folder, path.stem).cells.items():
             if report.masks:
-                shutil.rmtree(cell_folder(folder, name, path.stem), ignore_errors=True)
+                shutil.rmtree(mask_folder(folder, name, path.stem), ignore_errors=True)
         path.unlink()

@@ -3,9 +3,9 @@
 A folder of keys holds `<video>.npz` per finished video and `keys.json`: what the keys depend on, and sizes.
 """
 
-import json
 import zipfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
-from dataset.files import whole, write_text
-from dataset.folder import FolderSequence
+from dataset.files import whole
+from dataset.folder import FolderSequence, Frame
 from dataset.masks import VOID, labels_at_size, labels_in, read_labels
-from inference.run.runner import RunError, read_ahead
+from inference.run.read_ahead import ReadAhead
+from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.segmenter import VideoSegmenter
 from inference.views import View
 from model.network import STRIDE
@@ -47,25 +48,20 @@ class KeyFolder:
 
     @classmethod
     def read(cls, root: Path) -> "KeyFolder":
-        """Raises DatasetError where there are no keys."""
-        file = root / "keys.json"
-        try:
-            content = json.loads(file.read_text())
-            return cls(root, content["settings"], content["videos"])
-        except FileNotFoundError:
-            raise DatasetError(f"{file}: expected the record of a folder of keys, found no such file; make the keys "
-                               "with scripts/policy_lab.py keys") from None
-        except (ValueError, KeyError, TypeError):
-            raise DatasetError(f"{file}: expected the record of a folder of keys, found something else; choose "
-                               "another --keys") from None
+        """Raises DatasetError if there are no keys."""
+        content = read_record(
+            root / "keys.json", "a folder of keys", ["settings", "videos"],
+            missing="make the keys with scripts/policy_lab.py keys", damaged="choose another --keys",
+        )
+        return cls(root, content["settings"], content["videos"])
 
     @classmethod
     def open(cls, root: Path, settings: dict) -> "KeyFolder":
-        """Go on with the folder, or begin one. Raises RunError where it holds keys of other settings."""
+        """Resume the folder, or begin one. Raises RunError if it holds keys of other settings."""
         if not (root / "keys.json").exists():
             return cls(root, settings)
         folder = cls.read(root)
-        refuse_other_settings(root / "keys.json", folder.settings, settings, "--keys")
+        refuse_other_settings(root / "keys.json", folder.settings, settings, "choose another --keys")
         return folder
 
     def file(self, name: str) -> Path:
@@ -83,8 +79,7 @@ class KeyFolder:
             "frames": len(video), "cells": list(video.keys.shape[2:]), "key_dim": video.keys.shape[1],
             "objects": video.shares.shape[1], "ground_truth": len(video.shares) == len(video),
         }
-        content = {"settings": self.settings, "videos": self.videos}
-        write_text(self.root / "keys.json", json.dumps(content, indent=1) + "\n")
+        write_json(self.root / "keys.json", {"settings": self.settings, "videos": self.videos})
 
     def chosen(self, names: Sequence[str] | None) -> list[str]:
         """The videos named (None: all), in the folder's order; raises DatasetError where one is not there."""
@@ -104,18 +99,10 @@ class KeyFolder:
                                "remove it and make the keys again") from None
 
 
-def refuse_other_settings(file: Path, found: dict, wanted: dict, flag: str) -> None:
-    """Raises RunError where a folder's record has other settings than are asked for now."""
-    for key in wanted | found:
-        if wanted.get(key) != found.get(key):
-            raise RunError(f"{file}: expected {key}={wanted.get(key)!r}, found {found.get(key)!r}; choose another "
-                           f"{flag}")
-
-
 def encode_videos(
     sequences: Sequence[FolderSequence], segmenter: VideoSegmenter, folder: KeyFolder, short_side: int = 0
 ) -> None:
-    """Add the keys of every sequence that the folder has not yet."""
+    """Add the keys of every sequence that the folder lacks."""
     done = [sequence for sequence in sequences if folder.finished(sequence.name)]
     bar = tqdm(total=sum(map(len, sequences)), initial=sum(map(len, done)), unit="frame", desc="keys",
                dynamic_ncols=True, mininterval=0.5)
@@ -132,30 +119,29 @@ def encode_video(
 ) -> VideoKeys:
     """Keys as the segmenter makes them, and the annotations at their resolution.
 
-    The objects are those of the first annotation. Raises DatasetError where it has none, and for a single frame.
+    The objects are those of the first annotation. Raises DatasetError if it shows none, and for a single frame.
     """
     if len(sequence) < 2:
         raise DatasetError(f"{sequence.frames[0]}: expected a video of two frames or more, found this one alone; leave "
                            "the sequence out with --sequences")
     truth = has_full_ground_truth(sequence)
-    keys, shares, numbers = None, None, []
-    for index, frame in enumerate(read_ahead(sequence)):
-        native = frame.image.shape[:2]
-        size = View(short_side).size(*native)
-        image = frame.image if size == native else cv2.resize(frame.image, size[::-1], interpolation=cv2.INTER_AREA)
-        key = segmenter.encode(image).features.key[0].cpu().numpy()
-        if keys is None:
-            numbers = _numbers(sequence, frame.annotation)
-            keys = np.empty((len(sequence), *key.shape), dtype)
-            shares = np.empty((len(sequence) if truth else 1, len(numbers), *key.shape[1:]), np.float16)
-        keys[index] = key
-        if index < len(shares):
-            labels = frame.annotation if index == 0 else _true_labels(sequence, index, native)
-            labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-            shares[index] = cell_shares(labels, numbers).numpy()
-        if bar is not None:
-            bar.update()
-    return VideoKeys(sequence.name, keys, shares)
+    keys: list[np.ndarray] = []
+    shares: list[np.ndarray] = []
+    objects: list[int] = []
+    with closing(ReadAhead(sequence)) as frames:
+        for index, frame in enumerate(frames):
+            native = frame.image.shape[:2]
+            size = View(short_side).size(*native)
+            image = frame.image if size == native else cv2.resize(frame.image, size[::-1], interpolation=cv2.INTER_AREA)
+            keys.append(segmenter.encode(image).features.key[0].cpu().numpy().astype(dtype))
+            if index == 0 or truth:
+                labels = _true_labels(sequence, index, native) if index else _first_labels(sequence, frame)
+                objects = objects or [number for number in labels_in(labels) if number > 0]
+                labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+                shares.append(cell_shares(labels, objects).numpy().astype(np.float16))
+            if bar is not None:
+                bar.update()
+    return VideoKeys(sequence.name, np.stack(keys), np.stack(shares))
 
 
 def cell_shares(labels: np.ndarray, numbers: list[int]) -> Tensor:
@@ -169,12 +155,12 @@ def cell_shares(labels: np.ndarray, numbers: list[int]) -> Tensor:
     return avg_pool2d(padded[:, None], STRIDE)[:, 0]
 
 
-def _numbers(sequence: FolderSequence, annotation: np.ndarray | None) -> list[int]:
-    numbers = [] if annotation is None else [number for number in labels_in(annotation) if number > 0]
-    if not numbers:
+def _first_labels(sequence: FolderSequence, frame: Frame) -> np.ndarray:
+    """The annotation of the first frame, [H, W] uint8; raises DatasetError if it shows no object."""
+    if frame.annotation is None or not any(number > 0 for number in labels_in(frame.annotation)):
         raise DatasetError(f"{sequence.frames[0]}: expected an annotation that shows an object, found none; leave the "
                            "sequence out with --sequences")
-    return numbers
+    return frame.annotation
 
 
 def _true_labels(sequence: FolderSequence, index: int, size: tuple[int, int]) -> np.ndarray:

@@ -22,10 +22,12 @@ from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.files import write_text
+from inference.errors import RunError
 from inference.lab.contestant import Outcome
-from inference.lab.keys import KeyFolder, refuse_other_settings
+from inference.lab.keys import KeyFolder
 from inference.lab.replay import LabOptions, Replay, Result
-from inference.run.runner import RunError, versions
+from inference.run.record import read_record, refuse_other_settings, write_json
+from inference.run.versions import versions
 
 _ticks: Synchronized | None = None           # in a worker: the counter that it shares with the main process
 
@@ -37,24 +39,19 @@ class ReplayFolder:
         self.root, self.file = root, root / "replay.json"
 
     def open(self, settings: dict) -> None:
-        """Go on with the replay there, or begin one. Raises RunError where it holds one of other settings."""
-        settings = json.loads(json.dumps(settings))
+        """Resume the replay there, or begin one. Raises RunError if it holds one with other settings."""
         if self.file.exists():
-            refuse_other_settings(self.file, self.read_settings(), settings, "--output")
+            refuse_other_settings(self.file, self.read_settings(), settings, "choose another --output")
             return
         (self.root / ".records").mkdir(parents=True, exist_ok=True)
-        write_text(self.file, json.dumps({"settings": settings, "versions": versions()}, indent=1) + "\n")
+        write_json(self.file, {"settings": settings, "versions": versions()})
 
     def read_settings(self) -> dict:
-        """Raises DatasetError where there is no replay."""
-        try:
-            return json.loads(self.file.read_text())["settings"]
-        except FileNotFoundError:
-            raise DatasetError(f"{self.file}: expected the record of a replay, found no such file; make one with "
-                               "scripts/policy_lab.py replay") from None
-        except (ValueError, KeyError, TypeError):
-            raise DatasetError(f"{self.file}: expected the record of a replay, found something else; choose another "
-                               "folder") from None
+        """Raises DatasetError if there is no replay."""
+        return read_record(
+            self.file, "a replay", ["settings"], missing="make one with scripts/policy_lab.py replay",
+            damaged="choose another folder",
+        )["settings"]
 
     def record(self, video: str) -> Path:
         return self.root / ".records" / f"{video}.json"

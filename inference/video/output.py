@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dataset.folder import Frame
 from dataset.masks import overlay, write_image, write_labels
-from inference.run.runner import RunError
+from inference.errors import RunError
 from inference.run.writer import BackgroundWriter
 from inference.video.output_folder import OutputFolder
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dataset.files import naming
-from inference.run.runner import RunError
+from inference.errors import RunError
 
 _RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
 _OURS = ("masks", "cutouts", "overlay.mp4", "run.json")     # names that results have there

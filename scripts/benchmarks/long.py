@@ -21,7 +21,7 @@ from dataset.folder import Frame
 from dataset.masks import read_image, write_image
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.run.runner import read_ahead
+from inference.run.read_ahead import ReadAhead
 from inference.run.writer import SequenceWriter
 from model import STCN, NetworkConfig, load_network
 from scripts.benchmarks.measure import Measurement
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         part = min(1000, frames // 3)
         seconds, resident, in_turn = [], [], []
         with tempfile.TemporaryDirectory() as folder, SequenceWriter(Path(folder) / "masks") as writer:
-            stream = read_ahead(_stream(Path(folder) / "frames", frames, annotated=(0, frames - 2 * part)))
+            stream = ReadAhead(_stream(Path(folder) / "frames", frames, annotated=(0, frames - 2 * part)))
             for index, frame in enumerate(stream):
                 started = time.perf_counter()
                 labels, alone = _timed(segmenter, frame.image, None if index else frame.annotation)
