@@ -20,7 +20,7 @@ Choices = Iterable[Any] | Callable[[], Iterable[Any]]
 
 def option(
     default: Any = MISSING, help: str = "", *, metavar: str | None = None, choices: Choices | None = None,
-    minimum: float | None = None, recorded: bool = True, label: str | None = None,
+    minimum: float | None = None, recorded: bool = True, label: str | None = None, short: str | None = None,
 ) -> Any:
     """A dataclass field that is an option.
 
@@ -28,10 +28,11 @@ def option(
         default: MISSING makes the option required. help: shown by --help; the default is appended to it.
         choices: values that are allowed, or a function that returns them. minimum: the smallest value allowed.
         recorded: whether results depend on it, so that run.json keeps it and a run resumes only if it is the same.
-        label: words for a value other than the default, with {} for the value.
+        label: words for a value other than the default, with {} for the value. short: the same in names of files.
     """
     return field(default=default, metadata={
         "help": help, "metavar": metavar, "choices": choices, "minimum": minimum, "recorded": recorded, "label": label,
+        "short": short,
     })
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from inference.options import Options, choices_of
 from model.config import convert, read_yaml
@@ -26,8 +26,8 @@ class CommandParser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
-        self._defaults: dict[str, Any] = {}          # of this command, by option name
-        self._types: dict[str, Any] = {}             # of every option, by name
+        self._option_defaults: dict[str, Any] = {}          # of this command, by option name
+        self._option_types: dict[str, Any] = {}             # of every option, by name
 
     def add_options(
         self, kind: type[Options], title: str | None = None, lists: bool = False, without: Iterable[str] = (),
@@ -47,9 +47,9 @@ class CommandParser(argparse.ArgumentParser):
             kind_of_value = _without_none(hints[each.name])
             if lists and kind_of_value is not bool:
                 kind_of_value = tuple[kind_of_value, ...]        # type: ignore[valid-type]   # a type made here
-            self._types[each.name] = kind_of_value
-            self._defaults[each.name] = defaults.get(each.name, each.default)
-            _add_flag(group, each, kind_of_value, self._defaults[each.name])
+            self._option_types[each.name] = kind_of_value
+            self._option_defaults[each.name] = defaults.get(each.name, each.default)
+            _add_flag(group, each, kind_of_value, self._option_defaults[each.name])
 
     def add_config(self) -> None:
         """Add --config, a YAML file with values for the option flags."""
@@ -58,9 +58,13 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse(self, arguments: list[str] | None = None) -> "Parsed":
         """Parse the command line; raises ConfigError for values that are not allowed."""
-        given = vars(self.parse_args(arguments))
+        return self.resolve(self.parse_args(arguments))
+
+    def resolve(self, namespace: argparse.Namespace) -> "Parsed":
+        """What `parse` makes of a namespace of `parse_args`; for parsers of subcommands."""
+        given = dict(vars(namespace))
         config = given.pop("config", None)
-        values = self._defaults | (self._from_yaml(config) if config else {}) | given
+        values = self._option_defaults | (self._from_yaml(config) if config else {}) | given
         missing = [_flag(name) for name, value in values.items() if value is MISSING]
         if missing:
             self.error(f"the following arguments are required: {', '.join(missing)}")
@@ -70,14 +74,14 @@ class CommandParser(argparse.ArgumentParser):
         values = {}
         for key, value in read_yaml(path).items():
             name = str(key).replace("-", "_")
-            if name not in self._types:
-                nearest = difflib.get_close_matches(name, self._types, n=1, cutoff=0)[0]
+            if name not in self._option_types:
+                nearest = difflib.get_close_matches(name, self._option_types, n=1, cutoff=0)[0]
                 raise ConfigError(f"{path}: unknown key '{key}'; did you mean '{nearest}'? Keys are flags without "
                                   "their dashes")
             if value is not None:                           # null: as if the key were not there
-                several = get_origin(self._types[name]) is tuple
+                several = get_origin(self._option_types[name]) is tuple
                 value = [value] if several and not isinstance(value, list) else value
-                values[name] = convert(self._types[name], value, f"{path}.{name}")
+                values[name] = convert(self._option_types[name], value, f"{path}.{name}")
         return values
 
 
@@ -142,7 +146,7 @@ def _without_none(kind: Any) -> Any:
 
 def _parser_of(kind: Any) -> type:
     """What turns a word of the command line into the type; words of a Literal are of the type of its values."""
-    return cast(type, kind if isinstance(kind, type) else type(get_args(kind)[0]))
+    return kind if isinstance(kind, type) else type(get_args(kind)[0])
 
 
 def _flag(name: str) -> str:

@@ -7,117 +7,141 @@
 `keys` encodes every frame's key once (about 0.2 MB a frame at 480p) and stores the annotations at stride 16. `replay`
 runs every policy at every capacity over them, in lockstep, and writes lab.md, lab.csv and lab.png: the unbounded bank's
 attention that each retains, beside the most that any bank could, and how well it carries the first mask on. `correlate`
-says how well these numbers order banks as full evaluations do. What was stopped goes on when it is run again.
+says how well these numbers order banks as full evaluations do. If a command was
+stopped, run it again to resume.
 """
 
 import argparse
-import hashlib
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dataset.davis import davis_sequences
 from inference.commands import command
-from inference.device import device_of
+from inference.data_options import DavisOptions
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
 from inference.lab.keys import KeyFolder, encode_videos
 from inference.lab.replay import DEFAULT_ROWS, ROWS, LabOptions
 from inference.lab.replay_report import MAIN, capacity_table, write_page
 from inference.lab.study import ReplayFolder, replay_videos
-from inference.memory import build_memory
+from inference.memory import MemoryOptions, build_memory
+from inference.options import Options, option
+from inference.runtime import RuntimeOptions, load_for
 from inference.segmenter import VideoSegmenter
-from model import load_network
-from model.checkpoint import weights_file
-from model.fast import PRECISIONS
-from scripts.arguments import CommandParser, positive
+from inference.views import ViewOptions
+from model.checkpoint import weights_digest
+from scripts.arguments import CommandParser, Parsed
+
+
+@dataclass(frozen=True)
+class KeyOptions(Options):
+    """The weights, and where the keys go."""
+
+    weights: Path = option(
+        help="network: own or published STCN layout, or compact, which comes with the repository", metavar="FILE")
+    keys: Path = option(help="folder for the keys", metavar="DIR")
+
+
+@dataclass(frozen=True)
+class ReplayOptions(Options):
+    """What is replayed, and where the results go."""
+
+    keys: Path = option(help="folder of keys", metavar="DIR")
+    output: Path = option(help="folder for the results", metavar="DIR")
+    sequences: tuple[str, ...] | None = option(None, "replay only these videos", metavar="NAME")
+    policies: tuple[str, ...] = option(
+        DEFAULT_ROWS, f"some of {', '.join(ROWS)} (default: those with a capacity)", metavar="NAME", choices=ROWS)
+    capacities: tuple[int, ...] = option((1, 2, 3, 4, 6, 8), "in frames", metavar="N", minimum=1)
+    workers: int = option(os.cpu_count() or 1, "processes", metavar="N", minimum=1)
+
+
+@dataclass(frozen=True)
+class CorrelateOptions(Options):
+    """The replay and the evaluations that are compared."""
+
+    replay: Path = option(help="folder that replay wrote", metavar="DIR")
+    runs: tuple[Path, ...] = option((), "run folders of eval_davis.py", metavar="RUN")
+    ablation: Path | None = option(
+        None, "ablation.csv of scripts/ablate.py, beside or in place of --runs", metavar="CSV")
 
 
 @command()
 def main(arguments: list[str] | None = None) -> None:
-    options = parser().parse_args(arguments)
-    options.run(options)
+    options = vars(parser().parse_args(arguments))
+    function, chosen = options.pop("function"), options.pop("parser")
+    function(chosen.resolve(argparse.Namespace(**options)))
 
 
-def keys(options: argparse.Namespace) -> None:
-    sequences = davis_sequences(options.davis_root, options.year, options.split, names=options.sequences)
-    network = load_network(options.weights, device_of(options.device))
-    with open(weights_file(options.weights), "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    settings = {"weights_sha256": digest} | {key: getattr(options, key) for key in ("year", "precision", "short_side")}
-    folder = KeyFolder.open(options.keys, settings)
-    segmenter = VideoSegmenter(network, build_memory("every_k"), precision=options.precision)
-    encode_videos(sequences, segmenter, folder, options.short_side)
-    print(f"{options.keys}: the keys of {len(folder.videos)} videos")
+def keys(options: Parsed) -> None:
+    data, given, runtime = options[DavisOptions], options[KeyOptions], options[RuntimeOptions]
+    short_side = options[ViewOptions].short_side
+    sequences = data.read()
+    network = load_for(runtime, given.weights)
+    settings = {
+        "weights_sha256": weights_digest(given.weights), "year": data.year, "precision": runtime.precision,
+        "short_side": short_side,
+    }
+    folder = KeyFolder.open(given.keys, settings)
+    segmenter = VideoSegmenter(network, build_memory("every_k"), precision=runtime.precision)
+    encode_videos(sequences, segmenter, folder, short_side)
+    print(f"{given.keys}: the keys of {len(folder.videos)} videos")
 
 
-def replay(options: argparse.Namespace) -> None:
-    folder = KeyFolder.read(options.keys)
-    lab = LabOptions(
-        tuple(options.policies), tuple(options.capacities), options.memory_every, options.top_k, options.seed
-    )
-    videos = folder.chosen(options.sequences)
-    results = replay_videos(folder, videos, lab, ReplayFolder(options.output), options.workers)
-    write_page(options.output, results)
+def replay(options: Parsed) -> None:
+    given, memory = options[ReplayOptions], options[MemoryOptions]
+    folder = KeyFolder.read(given.keys)
+    lab = LabOptions(given.policies, given.capacities, memory.memory_every, memory.top_k, memory.seed)
+    videos = folder.chosen(given.sequences)
+    results = replay_videos(folder, videos, lab, ReplayFolder(given.output), given.workers)
+    write_page(given.output, results)
     for measure in MAIN:
         print(capacity_table(results, measure).markdown(), end="\n\n")
-    print(f"wrote {options.output / 'lab.md'}, lab.csv and lab.png beside it")
+    print(f"wrote {given.output / 'lab.md'}, lab.csv and lab.png beside it")
 
 
-def correlate(options: argparse.Namespace) -> None:
-    folder = ReplayFolder(options.replay)
+def correlate(options: Parsed) -> None:
+    given = options[CorrelateOptions]
+    folder = ReplayFolder(given.replay)
     settings = folder.read_settings()
     results = [result for video in folder.finished() for result in folder.read(video)]
-    scores = scores_of_runs(options.runs, settings) if options.runs else {}
-    if options.ablation:
-        scores |= scores_of_ablation(options.ablation, settings)
+    scores = scores_of_runs(list(given.runs), settings) if given.runs else {}
+    if given.ablation:
+        scores |= scores_of_ablation(given.ablation, settings)
     print(correlation_table(results, scores).markdown())
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="keys|replay|correlate")
 
-    add = _subcommand(commands, keys, "encode and store the keys of DAVIS sequences",
+    sub = _subcommand(commands, keys, "encode and store the keys of DAVIS sequences",
         "--davis-root DAVIS --year 2016 --weights compact --keys runs/keys")
-    add("--davis-root", type=Path, required=True, help="folder with JPEGImages, Annotations and ImageSets")
-    add("--year", type=int, choices=(2016, 2017), default=2016, help="2016: one object (default); 2017: several")
-    add("--split", default="val", help="val, train or test-dev: a list in ImageSets (default: val)")
-    add("--sequences", nargs="+", metavar="NAME", help="only these")
-    add("--weights", type=Path, required=True, help="network: own or published STCN layout")
-    add("--keys", type=Path, required=True, metavar="DIR", help="folder for the keys")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
-    add("--precision", choices=list(PRECISIONS), default="fp32", help="of the network (default: fp32)")
-    add("--short-side", type=int, default=0, metavar="PIXELS", help="shrink larger frames; 0: native size (default)")
+    sub.add_options(DavisOptions, without=("resolution",), year=2016)
+    sub.add_options(KeyOptions)
+    sub.add_options(RuntimeOptions, without=("decode", "compile"))
+    sub.add_options(ViewOptions, without=("flip", "scales"))
 
-    add = _subcommand(commands, replay, "replay policies over stored keys",
+    sub = _subcommand(commands, replay, "replay policies over stored keys",
         "--keys runs/keys --output runs/lab --policies lfu fifo novelty --capacities 1 2 4")
-    add("--keys", type=Path, required=True, metavar="DIR", help="folder of keys")
-    add("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
-    add("--sequences", nargs="+", metavar="NAME", help="only these")
-    add("--policies", nargs="+", choices=list(ROWS), default=DEFAULT_ROWS, metavar="NAME",
-        help=f"some of {', '.join(ROWS)} (default: those with a capacity)")
-    add("--capacities", nargs="+", type=positive, default=[1, 2, 3, 4, 6, 8], metavar="N", help="in frames")
-    add("--memory-every", type=positive, default=5, metavar="K", help="store every K-th frame (default: 5)")
-    add("--top-k", type=positive, default=20, metavar="K", help="entries a query cell reads (default: 20)")
-    add("--seed", type=int, default=0, help="of policies that draw")
-    add("--workers", type=positive, default=os.cpu_count(), metavar="N", help="processes (default: one per core)")
+    sub.add_options(ReplayOptions)
+    sub.add_options(MemoryOptions, without=("memory", "memory_frames", "index", "include_last", "protect_first"))
 
-    add = _subcommand(commands, correlate, "rank correlation with full evaluations",
+    sub = _subcommand(commands, correlate, "rank correlation with full evaluations",
         "--replay runs/lab --ablation runs/ablation/ablation.csv")
-    add("--replay", type=Path, required=True, metavar="DIR", help="a folder that replay wrote")
-    add("--runs", nargs="+", type=Path, default=[], metavar="RUN", help="run folders of eval_davis.py")
-    add("--ablation", type=Path, metavar="CSV", help="ablation.csv of scripts/ablate.py, beside or in place of --runs")
+    sub.add_options(CorrelateOptions)
     return parser
 
 
-def _subcommand(commands: argparse._SubParsersAction, function: Callable, text: str, example: str) -> Callable:
+def _subcommand(
+    commands: "argparse._SubParsersAction[CommandParser]", function: Callable[[Parsed], None], text: str, example: str
+) -> CommandParser:
     epilog = f"example:\n  python scripts/policy_lab.py {function.__name__} {example}"
     sub = commands.add_parser(function.__name__, help=text, description=text, epilog=epilog)
-    sub.set_defaults(run=function)
-    return sub.add_argument
+    sub.set_defaults(function=function, parser=sub)
+    return sub
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ VIEWS = st.builds(View, st.integers(0, 60), st.sampled_from([0.25, 0.5, 1.0, 1.3
 @settings(max_examples=20)
 @given(video=videos(longest=5), views=st.lists(VIEWS, min_size=1, max_size=3).map(tuple))
 def test_random_streams_through_several_views(video, views):
-    segmenter = ViewSegmenter(lambda: VideoSegmenter(prepared(2, "fp32"), build_memory("lfu"), 2), views)
+    segmenter = ViewSegmenter([VideoSegmenter(prepared(2, "fp32"), build_memory("lfu"), 2) for _ in views], views)
     numbers: set[int] = set()
     for frame, annotation in video.frames():
         numbers |= numbers_in(annotation)

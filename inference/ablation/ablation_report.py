@@ -2,38 +2,43 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from dataset.files import write_text
 from inference.ablation.figures import speed_figure
 from inference.ablation.records import SequenceRecord, SettingReport
-from inference.ablation.settings import Cell, titles
+from inference.ablation.settings import name_of, titles
+from inference.memory import MemoryOptions
+from inference.memory.labels import relevant
+from inference.options import label, labels
 from inference.report.pictures import capacity_figure
 from inference.report.runs import Run
 from inference.report.tables import Table, bank_table, sequence_table
 from inference.run.folder import RunFolder
 from inference.run.record import held_in_all, read_run, write_json
+from inference.runtime import RuntimeOptions
 from inference.scoring.davis import global_statistics
 
-OPTIONS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
+OPTIONS = [each.name for each in fields(MemoryOptions)]
 SCORES = ("J-Mean", "F-Mean", "J&F-Mean", "J-Recall", "J-Decay", "F-Recall", "F-Decay")
 DIGITS = {"frames": 0, "fps": 3, "frames_held_mean": 4, "frames_held_peak": 4, "bytes_held_peak": 0}
 FIGURES = {"score_over_capacity": "J&F over the capacity", "speed_over_score": "Speed and score"}
 
 
-def runs_of(settings: list[Cell], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
+def runs_of(settings: list[MemoryOptions], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
     """Each setting as a run of its own, which is what tables and figures are made of."""
     options, named = folder.settings, titles(settings)
     runs = []
     for setting in settings:
-        reports = {name: record.cells[setting.name] for name, record in records.items()}
+        key = name_of(setting)
+        reports = {name: record.cells[key] for name, record in records.items()}
         scores = [report.sequence_scores(name) for name, report in reports.items()]
         family, title = named[setting]
         runs.append(Run(
-            folder=folder.output / setting.name, name=setting.name, title=title, family=family,
+            folder=folder.output / key, name=key, title=title, family=family,
             capacity=setting.memory_frames,
-            data=f"DAVIS {options['year']} {options['split']}", year=options["year"], settings=asdict(setting),
+            data=f"DAVIS {options['year']} {options['split']}", year=options["year"], settings=relevant(setting),
             totals=_totals(list(reports.values())), sequences=list(reports), scores=global_statistics(scores),
             per_sequence={scored.sequence: global_statistics([scored]) for scored in scores}, objects={},
         ))
@@ -140,12 +145,11 @@ def _row(sequence: str, run: Run, scores: dict[str, float], totals: dict[str, fl
 
 def _shared(runs: list[Run], settings: dict) -> str:
     """The options that all settings have in common, in words."""
-    words = [settings["precision"], *(["decoded in windows"] if settings["decode"] == "window" else [])]
-    for option, text in (("memory_every", "every {} frames"), ("top_k", "top {}"), ("index", "{} index")):
-        values = {value for run in runs if (value := run.settings[option]) is not None}
-        words += [text.format(*values)] if len(values) == 1 else []
-    words += [text for option, text in (("include_last", "previous frame included"), ("protect_first", "first kept"))
-              if runs[0].settings[option]]
+    words = [settings["precision"], *labels(RuntimeOptions, settings, ["precision"])]
+    for each in fields(MemoryOptions)[2:]:
+        values = {value for run in runs if (value := run.settings[each.name]) is not None}
+        mentioned = each.metadata["short"] is not None or values != {each.default}
+        words += [label(each, *values)] if len(values) == 1 and values != {False} and mentioned else []
     return ", ".join(words)
 
 

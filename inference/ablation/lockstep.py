@@ -28,15 +28,19 @@ from inference.ablation.records import (
     read_sequence,
     write_sequence,
 )
-from inference.ablation.settings import Cell
+from inference.ablation.settings import name_of
+from inference.evaluation import make_segmenter
+from inference.memory import MemoryOptions
 from inference.run.folder import RunFolder
 from inference.run.meter import Meter
 from inference.run.read_ahead import ReadAhead
 from inference.run.writer import SequenceWriter
+from inference.runtime import RuntimeOptions
 from inference.scoring.davis import objects_of
 from inference.scoring.live import LiveScores
 from inference.segmenter import Encoded, VideoSegmenter
-from inference.views import ViewSegmenter
+from inference.views import ViewOptions, ViewSegmenter
+from model.network import STCN
 
 
 class SharedEncoding:
@@ -62,7 +66,7 @@ class SharedEncoding:
 class LockstepSegmenter(VideoSegmenter):
     """A VideoSegmenter that shares the encodings of the current frame with others of its network."""
 
-    def __init__(self, shared: SharedEncoding, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, shared: SharedEncoding, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.shared = shared
 
@@ -78,7 +82,7 @@ class RunningSetting:
     """
 
     def __init__(
-        self, setting: Cell, segmenter: ViewSegmenter, scores: LiveScores, writer: SequenceWriter | None
+        self, setting: MemoryOptions, segmenter: ViewSegmenter, scores: LiveScores, writer: SequenceWriter | None
     ) -> None:
         self.setting, self.segmenter, self.scores, self.writer = setting, segmenter, scores, writer
         self.meter = Meter(segmenter)
@@ -107,25 +111,20 @@ class RunningSetting:
 class Ablation:
     """What every sequence is run with.
 
-    `like`: a segmenter whose network, precision and views all settings have. `folder`: its records are kept there, and
-    with `masks` OUTPUT/<setting name>/<sequence>/<frame name>.png.
+    network: of `load_for`; it, `runtime` and `views` are the same for all settings. folder: its records are kept there,
+    and with `masks` OUTPUT/<setting name>/<sequence>/<frame name>.png.
     """
 
-    settings: list[Cell]
-    like: ViewSegmenter
+    settings: list[MemoryOptions]
+    network: STCN
+    runtime: RuntimeOptions
+    views: ViewOptions
     folder: RunFolder
     masks: bool = False
 
-    def segmenter(self, setting: Cell, shared: SharedEncoding) -> ViewSegmenter:
-        """A fresh one."""
-        like = self.like.segmenters[0]
-        decode, every = "window" if like.windowed else "full", setting.flags["memory_every"]
-        return ViewSegmenter(
-            lambda: LockstepSegmenter(
-                shared, like.network, setting.bank(), every, like.network.prepared, decode=decode
-            ),
-            self.like.views,
-        )
+    def segmenter(self, setting: MemoryOptions, shared: SharedEncoding) -> ViewSegmenter:
+        """A new one."""
+        return make_segmenter(self.network, self.runtime, self.views, setting, LockstepSegmenter, shared=shared)
 
     def run(self, sequences: Sequence[FolderSequence], overwrite: bool = False) -> dict[str, SequenceRecord]:
         """Run what the folder has no record of; returns the records, sequence by sequence.
@@ -153,7 +152,7 @@ class Ablation:
         return records
 
     def run_sequence(
-        self, sequence: FolderSequence, settings: list[Cell], objects: list[int], pool: Executor, bar: tqdm
+        self, sequence: FolderSequence, settings: list[MemoryOptions], objects: list[int], pool: Executor, bar: tqdm
     ) -> tuple[Pass, dict[str, SettingReport]]:
         """One pass: every frame through all `settings`."""
         started, shared = time.perf_counter(), SharedEncoding()
@@ -161,17 +160,17 @@ class Ablation:
             running = [
                 RunningSetting(
                     setting, self.segmenter(setting, shared), LiveScores(objects, pool),
-                    stack.enter_context(replace(self.folder, masks=setting.name).writer(sequence.name))
+                    stack.enter_context(replace(self.folder, masks=name_of(setting)).writer(sequence.name))
                     if self.masks else None,
                 ) for setting in settings
             ]
-            bar.set_postfix_str(f"{sequence.name}, {_few([setting.name for setting in settings])}", refresh=False)
+            bar.set_postfix_str(f"{sequence.name}, {_few([name_of(setting) for setting in settings])}", refresh=False)
             for frame, truth in stack.enter_context(closing(ReadAhead(_with_truth(sequence)))):
                 shared.next_frame()
                 for one in running:
                     one.step(frame, truth, shared)
                 bar.update()
-            reports = {one.setting.name: one.report(shared.seconds) for one in running}
+            reports = {name_of(one.setting): one.report(shared.seconds) for one in running}
         own = sum(report.step_seconds for report in reports.values())
         return Pass(list(reports), shared.seconds, own, time.perf_counter() - started), reports
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from dataset.errors import DatasetError
 from dataset.files import write_text
-from inference.ablation.settings import Cell
+from inference.ablation.settings import name_of
+from inference.memory import MemoryOptions
 from inference.run.folder import OTHER_FOLDER, RunFolder
 from inference.run.record import read_record, refuse_other_settings
 from inference.scoring.davis import ObjectScores, SequenceScores
@@ -57,14 +58,16 @@ class SequenceRecord:
     passes: list[Pass] = field(default_factory=list)
     cells: dict[str, SettingReport] = field(default_factory=dict)
 
-    def missing(self, settings: Iterable[Cell], folder: RunFolder, sequence: str, masks: bool) -> list[Cell]:
+    def missing(
+        self, settings: Iterable[MemoryOptions], folder: RunFolder, sequence: str, masks: bool
+    ) -> list[MemoryOptions]:
         """The settings not finished here, which with `masks` includes having written them."""
         def finished(name: str) -> bool:
             report = self.cells.get(name)
             if report is None or not masks:
                 return report is not None
             return report.masks and mask_folder(folder, name, sequence).is_dir()
-        return [setting for setting in settings if not finished(setting.name)]
+        return [setting for setting in settings if not finished(name_of(setting))]
 
 
 def read_sequence(folder: RunFolder, sequence: str) -> SequenceRecord:
@@ -94,7 +97,8 @@ def mask_folder(folder: RunFolder, setting: str, sequence: str) -> Path:
 
 
 def open_ablation(
-    folder: RunFolder, settings: Iterable[Cell], sequences: Iterable[str], masks: bool, overwrite: bool = False
+    folder: RunFolder, settings: Iterable[MemoryOptions], sequences: Iterable[str], masks: bool,
+    overwrite: bool = False,
 ) -> None:
     """Resume the ablation in the folder if its options are these; otherwise begin one.
 
@@ -109,7 +113,7 @@ def open_ablation(
             refuse_other_settings(folder.file, earlier, folder.settings, OTHER_FOLDER)
             return
         _clear(folder)
-    folder.begin(mask_folder(folder, setting.name, name) for setting in settings for name in sequences if masks)
+    folder.begin(mask_folder(folder, name_of(setting), name) for setting in settings for name in sequences if masks)
 
 
 def _clear(folder: RunFolder) -> None:

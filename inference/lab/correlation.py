@@ -4,15 +4,15 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from dataset.errors import DatasetError
 from inference.lab.replay import Result
-from inference.memory import POLICIES
-from inference.memory.policies import LeastFrequentlyUsed
+from inference.memory import POLICIES, MemoryOptions
+from inference.memory.labels import relevant
 from inference.report.runs import read_runs
 from inference.report.tables import Table
 
@@ -21,6 +21,7 @@ PROXIES = {
     "propagation J": lambda outcome: outcome.propagation_j,
 }
 SCORE = "J&F-Mean"
+_COMPARED = ("memory", "memory_frames", "memory_every", "top_k", "index", "seed")     # by Point, or with the replay
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,17 @@ def _point_of(result: Result) -> Point | None:
 
 def _point(sequence: str, settings: dict) -> Point:
     memory, frames = settings["memory"], settings.get("memory_frames")
-    policy = POLICIES.get(memory)
     index = ""
-    if policy is not None and issubclass(policy, LeastFrequentlyUsed):
-        index = policy(index=settings.get("index") or "topk").index
+    if memory in POLICIES:
+        options = MemoryOptions(memory=memory, index=settings.get("index") or MemoryOptions.index)
+        index = relevant(options)["index"] or ""
     return Point(sequence, memory, int(frames) if frames else None, index)
 
 
 def _comparable(settings: dict, replay: dict) -> bool:
     """Whether an evaluation is of plain banks that store and read as those of the replay do, with its weights."""
-    plain = all(str(settings.get(flag, False)) == "False" for flag in ("include_last", "protect_first", "flip"))
+    defaults = {each.name: each.default for each in fields(MemoryOptions) if each.name not in _COMPARED}
+    plain = all(str(settings.get(name, value)) == str(value) for name, value in (defaults | {"flip": False}).items())
     wanted = {"weights_sha256": replay["keys"].get("weights_sha256"), "scales": [1.0]}
     wanted |= {key: replay[key] for key in ("memory_every", "top_k")}
     return plain and all(str(settings.get(key) or value) == str(value) for key, value in wanted.items())

@@ -13,7 +13,6 @@ from inference.lab.keys import VideoKeys
 from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.reference import Reference
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
-from inference.memory.policies import LeastFrequentlyUsed
 
 UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows that are there in any case
 
@@ -119,7 +118,7 @@ class Replay:
     def _result(self, contestant: Contestant, bounds: dict[int, float]) -> Result:
         frames, policy = contestant.bank.frames, contestant.bank.policy
         memory = next((name for name, kind in POLICIES.items() if type(policy) is kind), "")
-        index = policy.index if isinstance(policy, LeastFrequentlyUsed) else ""
+        index = "" if "index" in policy.ignores else policy.options.index
         return Result(
             self.video.name, contestant.row, memory, frames, index, bounds.get(frames), contestant.outcome()
         )

@@ -19,13 +19,16 @@ class MemoryOptions(Options):
     memory_frames: int | None = option(
         None, "capacity in frames, a hard bound (default: 2; every_k and first_and_latest: unbounded)", metavar="N",
         label="{} frames")
-    memory_every: int = option(5, "store every K-th frame", metavar="K", minimum=1, label="every {} frames")
-    top_k: int = option(20, "memory entries that each query cell reads", metavar="K", minimum=1, label="top {}")
+    memory_every: int = option(5, "store every K-th frame", metavar="K", minimum=1, label="every {} frames",
+                              short="every{}")
+    top_k: int = option(20, "memory entries that each query cell reads", metavar="K", minimum=1, label="top {}",
+                       short="top{}")
     index: Literal["topk", "softmax", "log"] = option(
         "topk", "what lfu counts: membership in the top-k, softmax weight, or log(1 + membership) per frame",
-        label="{} index")
+        label="{} index", short="{}")
     include_last: bool = option(
         False, "also hold the previous frame, until the next; it takes one frame of the capacity",
-        label="previous frame included")
-    protect_first: bool = option(False, "the first frame leaves last", label="first frame protected")
+        label="previous frame included", short="last")
+    protect_first: bool = option(False, "the first frame leaves last", label="first frame protected",
+                                 short="first")
     seed: int = option(0, "for banks that draw random numbers", metavar="S", label="seed {}")

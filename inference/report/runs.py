@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset.errors import DatasetError
+from inference.memory import POLICIES
+from inference.memory.labels import bank_labels, bank_title
+from inference.options import labels
 from inference.scoring.davis import GLOBAL_COLUMNS
+from inference.views import ViewOptions
 
 YOUTUBE_COLUMNS = ("J&F", "J-seen", "J-unseen", "F-seen", "F-unseen")
-BANKS = {"every_k": "every-{every}", "first_and_latest": "first-and-latest", "lfu": "LFU"}
 
 
 @dataclass(frozen=True)
@@ -118,15 +121,11 @@ def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
 
 
 def _bank(settings: dict) -> tuple[str, int | None]:
-    """The memory bank in words, and its capacity."""
-    memory = settings["memory"]
-    words = [BANKS.get(memory, memory.replace("_", "-")).format(every=settings.get("memory_every", 5))]
-    words += [text for flag, text in (("include_last", "+ last"), ("protect_first", "+ first kept"))
-              if settings.get(flag)]
-    words += ["(softmax index)"] if memory == "lfu" and settings.get("index") == "softmax" else []
-    words += ["+ flip"] if settings.get("flip") else []
-    words += [f"+ scales {' '.join(map(str, scales))}"] if (scales := settings.get("scales") or [1.0]) != [1.0] else []
-    return " ".join(words), settings.get("memory_frames") or (2 if memory == "lfu" else None)
+    """The memory bank in words, such as "LFU (softmax index)", and its capacity."""
+    words = [*bank_labels(settings), *labels(ViewOptions, settings, ["short_side"])]
+    policy = POLICIES.get(settings["memory"])
+    capacity = settings.get("memory_frames") or (policy.default_frames if policy else None)
+    return bank_title(settings) + (f" ({', '.join(words)})" if words else ""), capacity
 
 
 def _title(family: str, capacity: int | None) -> str:

@@ -9,12 +9,14 @@ import base64
 import io
 import json
 import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from dataset.masks import PALETTE
+from inference.memory import MemoryOptions
 from inference.telemetry.frames import Explained
 from inference.telemetry.moments import Moment
 from model.network import STRIDE
@@ -22,7 +24,7 @@ from model.network import STRIDE
 MAX_FRAMES, MAX_SOURCES, MAX_ROWS = 150, 48, 300_000
 TEMPLATE = Path(__file__).with_suffix(".html")
 _PLACE = "__CONTENT__"
-_SETTINGS = ("memory", "memory_frames", "memory_every", "top_k", "index", "include_last", "protect_first")
+_SETTINGS = tuple(each.name for each in fields(MemoryOptions))
 _QUALITY = 72         # of the JPEGs: a frame of 320 pixels takes about 10 kB
 
 

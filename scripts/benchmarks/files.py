@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     torch.manual_seed(0)
     network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
     (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
-    segmenter = ViewSegmenter(lambda: VideoSegmenter(network, build_memory("lfu", 2), precision=options.precision))
+    segmenter = ViewSegmenter([VideoSegmenter(network, build_memory("lfu", 2), precision=options.precision)])
     walls, shares = [], []
     for _ in range(RUNS):
         segmenter.reset()
