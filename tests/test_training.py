@@ -13,7 +13,8 @@ import yaml
 
 import train
 from dataset.synthetic import make_davis, make_static
-from model.checkpoint import read_file, read_weights
+from model.checkpoint import read_weights
+from model.storage import read_file
 from model.training.config import TrainingConfig
 
 NETWORK = {

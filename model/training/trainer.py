@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from model.checkpoint import CheckpointError, load_state, read_file, save_network
+from model.checkpoint import load_state, save_network
 from model.config import ConfigError
-from model.errors import LossError
+from model.errors import CheckpointError, LossError
 from model.losses import mean_intersection_over_union
 from model.network import STCN, normalise
 from model.objective import ObjectiveConfig, clip_loss
 from model.processes import Processes
+from model.storage import read_file
 from model.training.config import TrainingConfig
 from model.training.log import TrainingLog
 from model.training.signals import StopSignals, ignore_stop_signals
