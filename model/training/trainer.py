@@ -57,7 +57,7 @@ class Trainer:
         device: torch.device, description: dict, validate: Callable[[STCN], dict[str, float]] | None = None,
         validate_every: int = 0,
     ) -> None:
-        self.processes = Processes(device)
+        self.processes = Processes.of_training(device)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.samples, self.config, self.output, self.device = samples, config, output, device
         self.description, self.validate, self.validate_every = description, validate, validate_every
@@ -96,7 +96,7 @@ class Trainer:
                     log.scalars(dict(zip(values, means.tolist(), strict=True)), self.iteration, self.device)
                 if self.validate_every and self.iteration % self.validate_every == 0:
                     self._validate(log)
-                stopping = self.processes.any(signals.received is not None, self.device)
+                stopping = self.processes.any(signals.received is not None)
                 if self.iteration % config.save_every == 0 or stopping or self.iteration == config.iterations:
                     self.save()
                 if stopping:
