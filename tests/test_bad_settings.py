@@ -97,11 +97,11 @@ def test_a_shortened_flag_is_an_error(capsys):
 # Another run's settings ------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_gone_on_with_as_it_was_begun(stage, tmp_path, refused, capsys):
+def test_a_resume_keeps_the_settings_of_the_run(stage, tmp_path, refused, capsys):
     train_stage(stage, tmp_path)
     with refused(
-        r"run/config\.yaml: expected the settings of the run to go on with, found data\.crop=64 \(there 48\), "
-        r"training\.lr=0\.01 \(there 1e-05\); give those, or choose another --output", "iterations may be raised",
+        r"run/config\.yaml: expected the settings of the run to resume, found data\.crop=64 \(there 48\), "
+        r"training\.lr=0\.01 \(there 1e-05\); use its settings, or choose another --output", "iterations may be raised",
     ):
         train_stage(stage, tmp_path, "--resume", "auto", "--set", "training.lr=0.01", "data.crop=64")
     with refused(r"training\.iterations=1 \(there 2\)"):
@@ -128,7 +128,7 @@ def test_of_many_differences_a_few_are_shown(tmp_path):
     path.write_text(yaml.safe_dump({"training": {name: 1 for name in "abcdef"}, "gone": 1}))
     check_same_run({"training": {name: 1 for name in "abcdef"}, "new": 2}, path)      # options that one does not know
     check_same_run({"training": {"a": 2}}, tmp_path / "nowhere.yaml")
-    with pytest.raises(ConfigError, match=r"training\.d=2 \(there 1\) and 2 more; give those"):
+    with pytest.raises(ConfigError, match=r"training\.d=2 \(there 1\) and 2 more; use its settings"):
         check_same_run({"training": {name: 2 for name in "abcdef"}}, path)
 
 

@@ -172,7 +172,7 @@ def test_a_second_run_does_not_overwrite_the_first(config, tmp_path, capsys):
     run(config, tmp_path / "run", "--set", "training.iterations=3")
     with pytest.raises(SystemExit, match="2"):
         run(config, tmp_path / "run")
-    assert "go on with --resume auto" in capsys.readouterr().err
+    assert "resume with --resume auto" in capsys.readouterr().err
 
 
 def test_learning_rate_is_a_function_of_the_iteration():
