@@ -1,4 +1,4 @@
-"""Weights on disk: both layouts exactly, and nothing that is damaged, foreign or malicious."""
+"""Weights on disk: both layouts are exact; damaged, foreign and malicious files are refused."""
 
 import hashlib
 import pickle

@@ -21,7 +21,7 @@ def config(tmp_path_factory):
     return write_tiny_stage(tmp_path_factory.mktemp("training"))
 
 
-def test_resuming_equals_not_having_stopped_bit_for_bit(config, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_run_bit_for_bit(config, tmp_path):
     whole = train_stage(config, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:      # "killed" just after the checkpoint of iteration 3
         patch.setattr("model.training.trainer.Trainer._step", _killed_at(3))

@@ -83,9 +83,9 @@ def check_same_run(config: dict, path: Path) -> None:
         and not (key in growing and value > earlier[key])
     }
     if differing:
-        found = ", ".join(f"{key}={shorten(str(value), 40)} (there {shorten(str(earlier[key]), 40)})"
+        found = ", ".join(f"{key}={shorten(str(value), 40)} instead of {shorten(str(earlier[key]), 40)}"
                           for key, value in [*differing.items()][:_SHOWN])
-        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        more = f", and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ConfigError(
             f"{path}: expected the settings of the run to resume, found {found}{more}; use its settings, or choose "
             f"another --output ({', '.join(growing)} may be raised, data may have moved, and {', '.join(sorted(free))} "
