@@ -14,12 +14,12 @@ from inference.data_options import DavisOptions
 from inference.evaluation import RunOptions, make_segmenter, run_folder
 from inference.memory import MemoryOptions
 from inference.run.folder import RunFolder
-from inference.run.ranks import Ranks
 from inference.run.record import describe, write_json
 from inference.run.runner import run_sequences
 from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from inference.views import ViewOptions
+from model.processes import Processes
 from scripts.arguments import CommandParser
 
 
@@ -28,11 +28,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
     data, run, runtime = options[DavisOptions], options[RunOptions], options[RuntimeOptions]
     views, memory = options[ViewOptions], options[MemoryOptions]
-    sequences, ranks = data.read(), Ranks()
-    folder = run_folder("eval_davis", run, runtime, [views, memory, data], processes=ranks.count)
+    sequences, processes = data.read(), Processes.of_evaluation()
+    folder = run_folder("eval_davis", run, runtime, [views, memory, data], processes=processes.count)
     segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
-    record = run_sequences(sequences, segmenter, folder, ranks, run.overwrite)
-    if not ranks.first:
+    record = run_sequences(sequences, segmenter, folder, processes, run.overwrite)
+    if not processes.first:
         return
     if run.no_score:
         pass

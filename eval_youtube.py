@@ -21,12 +21,12 @@ from inference.evaluation import RunOptions, make_segmenter, run_folder
 from inference.memory import MemoryOptions
 from inference.options import Options, option
 from inference.run.folder import RunFolder
-from inference.run.ranks import Ranks
 from inference.run.record import describe, write_json
 from inference.run.runner import run_sequences
 from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.youtube import score_videos, seen_and_unseen
 from inference.views import ViewOptions
+from model.processes import Processes
 from scripts.arguments import CommandParser
 
 MASKS = "Annotations"
@@ -49,14 +49,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
     data, run, runtime = options[YouTubeOptions], options[RunOptions], options[RuntimeOptions]
     views, memory, results = options[ViewOptions], options[MemoryOptions], options[ResultOptions]
-    videos, ranks = data.read(), Ranks()
-    folder = run_folder("eval_youtube", run, runtime, [views, memory, data], MASKS, ranks.count)
+    videos, processes = data.read(), Processes.of_evaluation()
+    folder = run_folder("eval_youtube", run, runtime, [views, memory, data], MASKS, processes.count)
     segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
     record = run_sequences(
-        videos, segmenter, folder, ranks, run.overwrite,
+        videos, segmenter, folder, processes, run.overwrite,
         wanted=lambda video: None if data.write_all_frames else video.required,
     )
-    if not ranks.first:
+    if not processes.first:
         return
     if results.zip:
         print(f"wrote {write_zip(run.output, [video.name for video in videos])}")

@@ -4,7 +4,7 @@
     python train.py --config configs/video.yaml --init-weights runs/static/network.pth --output runs/video
 
 Any value can be set from the command line (`--set training.lr=2e-5 data.crop=256`). A run that was stopped
-goes on with `--resume auto`, with the same samples and the same result as if it had not been. On several GPUs:
+resumes with `--resume auto`; its samples and its result are those of a run that was never stopped. On several GPUs:
 
     torchrun --nproc-per-node 4 train.py --config configs/static.yaml --output runs/static
 """
@@ -27,7 +27,7 @@ from model.checkpoint import load_state, read_weights
 from model.config import assign, from_mapping, read_yaml, to_mapping
 from model.objective import ObjectiveConfig
 from model.training.config import TrainingConfig, check_same_run
-from model.training.trainer import Trainer
+from model.training.trainer import Trainer, Validation
 from scripts.arguments import CommandParser
 
 
@@ -51,12 +51,14 @@ def main(arguments: list[str] | None = None) -> None:
     config = read_config(options.config, options.set)
     output = options.output or Path("runs") / options.config.stem
     samples = Clips(config.data, config.training.seed, config.training.batch_size, config.training.iterations)
-    validate, every = (make_validation(config.validation), config.validation.every) if config.validation else (None, 0)
+    validation = None
+    if config.validation:
+        validation = Validation(make_validation(config.validation), config.validation.every)
     torch.manual_seed(config.training.seed)
     network = build_network(config, options.init_weights)          # after the data: it may download weights
     trainer = Trainer(
         network, samples, config.training, config.objective, output, device_of(options.device), to_mapping(config),
-        validate, every,
+        validation,
     )
     resume(trainer, options.resume)
     if trainer.processes.first:
@@ -77,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
                         help="override values of the YAML; may be given several times")
     parser.add_argument("--init-weights", type=Path, help="start from these weights: own or published STCN layout; "
                         "a network of one mask channel is widened for the video stage")
-    parser.add_argument("--resume", metavar="auto|FILE", help="go on from the newest checkpoint in --output, or a file")
+    parser.add_argument("--resume", metavar="auto|FILE", help="resume from the newest checkpoint in --output, or "
+                        "from a file")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name of the YAML>)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
     return parser
@@ -101,16 +104,16 @@ def build_network(config: RunConfig, init_weights: Path | None) -> STCN:
 
 
 def resume(trainer: Trainer, wanted: str | None) -> None:
-    """Resume from the newest checkpoint ("auto": none is fine) or from the file named."""
+    """Resume from the newest checkpoint ("auto"; none is no error) or from the file `wanted`."""
     if wanted is None:
-        if trainer.checkpoints:
+        if trainer.checkpoints.newest:
             raise ConfigError(
-                f"{trainer.output}: holds the checkpoints of an earlier run; go on with --resume auto, or choose "
+                f"{trainer.output}: holds the checkpoints of an earlier run; resume with --resume auto, or choose "
                 "another --output"
             )
     elif wanted != "auto":
         trainer.resume(Path(wanted))
-    elif trainer.checkpoints:
+    elif trainer.checkpoints.newest:
         check_same_run(trainer.description, trainer.output / "config.yaml")
         if (path := trainer.resume_newest()) is not None:
             print(f"resumed {path}", file=sys.stderr)

@@ -11,10 +11,11 @@ from torch.nn.functional import avg_pool2d, max_pool2d, pad
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
-from model.checkpoint import CheckpointError, read_file, save_file
 from model.encoders import FrameFeatures
+from model.errors import CheckpointError
 from model.fast import PRECISIONS, prepare_for_inference
 from model.network import STCN, STRIDE, normalise
+from model.storage import read_file, save_file
 from model.windows import Window, windows_of
 
 _STATE = ("frame_index", "last_write", "_known", "_size")

@@ -62,7 +62,7 @@ def assign(mapping: dict, assignment: str) -> None:
 
 
 def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file; raises ConfigError where it is missing or holds anything else."""
+    """The mapping in a YAML file; raises ConfigError if it is missing or holds anything else."""
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -83,6 +83,7 @@ def _plain(value: object) -> object:
 
 
 def convert(expected: typing.Any, value: object, where: str) -> object:
+    """`value` in the type that the annotation `expected` describes; raises ConfigError, which names `where`."""
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:

@@ -1,4 +1,4 @@
-"""Losses on the aggregated log-odds of one frame."""
+"""Losses of the aggregated log-odds of one frame, and the IoU that training logs."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 
 def hard_fraction(iteration: int, start: int, span: int, floor: float) -> float:
-    """Share of pixels that count: all until `start`, then linearly down to `floor` over `span` iterations."""
+    """Share of pixels in the loss: 1 until `start`, then falling linearly to `floor` over `span` iterations."""
     progress = min(max(iteration - start, 0) / span, 1.0)
     return 1 - (1 - floor) * progress
 
@@ -24,17 +24,17 @@ def bootstrapped_cross_entropy(logits: Tensor, labels: Tensor, fraction: float) 
 
 
 def dice_loss(masks: Tensor, targets: Tensor) -> Tensor:
-    """1 - soft Dice, mean over objects: [objects, H, W] probabilities and 0/1 targets."""
+    """1 - soft Dice, mean over objects. masks: [objects, H, W] probabilities; targets: [objects, H, W], 0 or 1."""
     overlap = (masks * targets).sum((1, 2))
     total = masks.sum((1, 2)) + targets.sum((1, 2))
     return (1 - (2 * overlap + 1) / (total + 1)).mean()
 
 
 def mean_intersection_over_union(masks: Tensor, labels: Tensor, objects: list[int]) -> Tensor:
-    """Mean over samples of the mean IoU of their objects; 1 where mask and truth are empty.
+    """Mean over samples of the mean IoU of their objects; 1 if mask and ground truth are both empty.
 
     Args:
-        masks: [B, objects, H, W] probabilities; labels: [B, H, W]; objects: how many each sample has.
+        masks: [B, objects, H, W] probabilities; labels: [B, H, W]; objects: number of objects of each sample.
     """
     samples = []
     for i, n in enumerate(objects):

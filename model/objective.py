@@ -1,4 +1,4 @@
-"""The three-frame clip that training is about (docs/METHOD.md)."""
+"""The training objective on clips of three frames (docs/METHOD.md)."""
 
 from dataclasses import dataclass, field
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.config import ConfigError
 from model.encoders import FrameFeatures
+from model.errors import ConfigError
 from model.losses import bootstrapped_cross_entropy, dice_loss, hard_fraction
 from model.matching import read, softmax_affinity
 from model.network import STCN, STRIDE
@@ -16,15 +16,15 @@ from model.regularizers import Regularizer, drop_affinity, reallocate, support_e
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """What is minimised; the defaults are the thesis's."""
+    """What training minimizes; the defaults are the thesis's."""
 
-    bootstrap_start: int = 20_000     # iterations with all pixels
-    bootstrap_span: int = 50_000      # iterations over which the share falls
-    bootstrap_floor: float = 0.15     # hardest share at the end
-    dice_weight: float = 0.0          # > 0 adds soft Dice: helps training from scratch
-    regularizer: Regularizer = "none"
-    dropout_keep: float = 0.5
-    reallocation_renormalise: bool = False
+    bootstrap_start: int = 20_000             # iterations that use all pixels
+    bootstrap_span: int = 50_000              # iterations over which the share of pixels falls
+    bootstrap_floor: float = 0.15             # share of the hardest pixels at the end
+    dice_weight: float = 0.0                  # > 0 adds soft Dice, which helps training from scratch
+    regularizer: Regularizer = "none"         # of the memory read
+    dropout_keep: float = 0.5                 # "dropout": probability of keeping an element of the affinity
+    reallocation_renormalize: bool = False    # "reallocation": scale rows to a sum of one again
 
     def __post_init__(self) -> None:
         if self.bootstrap_span < 1 or not 0 < self.bootstrap_floor <= 1:
@@ -36,7 +36,7 @@ class ObjectiveConfig:
 
 @dataclass
 class _Memory:
-    """What a clip remembers: lists grow by one frame."""
+    """The memory of a clip: one item per memorized frame."""
 
     keys: list[Tensor] = field(default_factory=list)      # [B, C_k, hw] each
     values: list[Tensor] = field(default_factory=list)    # [B, objects, C_v, hw] each
@@ -49,12 +49,12 @@ def clip_loss(
 ) -> dict[str, Tensor | float]:
     """Loss of clips of three frames.
 
-    Frame 0's mask is given; frame 1 is segmented from memory {0}; frame 2 from memory {0, 1 as predicted},
-    soft and not detached.
+    The mask of frame 0 is given. Frame 1 is segmented from the memory {0}, frame 2 from the memory {0, 1}, where the
+    mask of frame 1 is the predicted one: soft and not detached.
 
     Args:
-        frames: [B, 3, 3, H, W] normalised; labels: [B, 3, H, W] int64, 0..objects; num_objects: [B];
-        iteration: places the bootstrapping schedule.
+        frames: [B, 3, 3, H, W] normalized; labels: [B, 3, H, W] int64, 0..objects; num_objects: [B];
+        iteration: the position in the bootstrapping schedule.
     Returns "total" = "frame_1" + "frame_2", "hard_fraction", "cross_entropy" (over all pixels, detached) and
     "masks" [B, 2, objects, H, W] probabilities.
     """
@@ -71,7 +71,7 @@ def clip_loss(
     memory, losses, plain, masks = _Memory(), [], [], []
     mask = targets[:, 0].to(frames.dtype)
     for index in (1, 2):
-        _memorise(network, memory, frames[:, index - 1], features[index - 1], mask)
+        _memorize(network, memory, frames[:, index - 1], features[index - 1], mask)
         logits = _segment(network, memory, features[index], present, config)
         mask = logits.softmax(1)[:, 1:]
         losses.append(_frame_loss(logits, mask, labels[:, index], targets[:, index], num_objects, fraction, config))
@@ -84,12 +84,13 @@ def clip_loss(
 
 
 def _split_frames(features: FrameFeatures, batch: int) -> list[FrameFeatures]:
-    """Features of [B*3] frames -> one FrameFeatures of [B] per frame of the clip."""
+    """Features of [B*3] frames -> one FrameFeatures of [B] for each frame of the clip."""
     split = {name: tensor.unflatten(0, (batch, -1)).unbind(1) for name, tensor in vars(features).items()}
     return [FrameFeatures(**dict(zip(split, tensors, strict=True))) for tensors in zip(*split.values(), strict=True)]
 
 
-def _memorise(network: STCN, memory: _Memory, frame: Tensor, features: FrameFeatures, mask: Tensor) -> None:
+def _memorize(network: STCN, memory: _Memory, frame: Tensor, features: FrameFeatures, mask: Tensor) -> None:
+    """Add a frame with its masks [B, objects, H, W] to the memory."""
     memory.keys.append(features.key.flatten(2))
     memory.values.append(network.encode_value(frame, features.f16, mask).flatten(3))
     memory.masks.append(mask)
@@ -98,15 +99,15 @@ def _memorise(network: STCN, memory: _Memory, frame: Tensor, features: FrameFeat
 def _segment(
     network: STCN, memory: _Memory, query: FrameFeatures, present: Tensor, config: ObjectiveConfig
 ) -> Tensor:
-    """Read the clip's memory for `query` and decode -> log-odds [B, 1 + objects, H, W]."""
+    """Read the memory for `query` and decode -> log-odds [B, 1 + objects, H, W]."""
     keys, values = torch.cat(memory.keys, 2), torch.cat(memory.values, 3)
-    with torch.autocast(keys.device.type, enabled=False):       # squared distances need their digits
+    with torch.autocast(keys.device.type, enabled=False):       # squared distances lose too much in half precision
         affinity = softmax_affinity(keys.float(), query.key.flatten(2).float())
     if config.regularizer == "dropout":
         affinity = drop_affinity(affinity, config.dropout_keep)
     elif config.regularizer == "reallocation":
         support = torch.cat([support_entries(mask, STRIDE) for mask in memory.masks], 2)
-        affinity = reallocate(affinity, support, config.reallocation_renormalise)
+        affinity = reallocate(affinity, support, config.reallocation_renormalize)
     readout = read(values, affinity.to(values.dtype)).unflatten(3, query.key.shape[2:])
     probabilities = network.segment(readout, query).float().sigmoid()
     return aggregate(probabilities * present[:, :, None, None])
@@ -116,6 +117,7 @@ def _frame_loss(
     logits: Tensor, mask: Tensor, labels: Tensor, targets: Tensor, num_objects: Tensor, fraction: float,
     config: ObjectiveConfig,
 ) -> Tensor:
+    """The loss that counts: cross-entropy of the hardest pixels, plus soft Dice if asked for."""
     loss = _mean_cross_entropy(logits, labels, num_objects, fraction)
     if config.dice_weight > 0:
         dice = [dice_loss(mask[i, :n], targets[i, :n]) for i, n in enumerate(num_objects.tolist())]
@@ -124,7 +126,7 @@ def _frame_loss(
 
 
 def _mean_cross_entropy(logits: Tensor, labels: Tensor, num_objects: Tensor, fraction: float) -> Tensor:
-    """Mean over samples; each sample sees background and its own objects only."""
+    """Mean over samples; a sample has the classes of background and of its own objects only."""
     return torch.stack([
         bootstrapped_cross_entropy(logits[i, : n + 1], labels[i], fraction)
         for i, n in enumerate(num_objects.tolist())

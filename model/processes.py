@@ -1,4 +1,4 @@
-"""Training in one process or several (torchrun): who am I, and how do we agree."""
+"""One process or several (started by torchrun): who am I, and how do we agree."""
 
 import os
 from datetime import timedelta
@@ -9,36 +9,49 @@ from torch import Tensor
 
 
 class Processes:
-    """The processes of one training run; alone where it was started without torchrun.
+    """The processes of one run, training or evaluation. Without torchrun there is one, which needs no backend.
 
-    nccl on GPUs, gloo on CPUs; one process needs neither.
+    Args:
+        device: of the tensors that the processes exchange: nccl serves GPUs, gloo the CPU. An evaluation exchanges
+        none, so it keeps the CPU, whatever its network runs on.
+        timeout: how long a process waits for the others before it gives up.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, timeout: timedelta) -> None:
         self.rank, self.count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.device = device
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if self.count > 1 and not dist.is_initialized():
-            # the others wait as long as the first one validates
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
+
+    @classmethod
+    def of_training(cls, device: torch.device) -> "Processes":
+        """Processes that exchange gradients on `device`; the others wait while the first one validates."""
+        return cls(device, timedelta(days=1))
+
+    @classmethod
+    def of_evaluation(cls) -> "Processes":
+        """Processes that share sequences; each waits for the one with the longest share."""
+        return cls(torch.device("cpu"), timedelta(days=7))
 
     @property
     def first(self) -> bool:
-        """Whether this process writes checkpoints and logs."""
+        """Whether this process writes what exists once per run: checkpoints, logs, records, scores."""
         return self.rank == 0
 
     def mean(self, values: Tensor) -> Tensor:
-        """Mean over processes."""
+        """Mean over processes; `values` is changed in place."""
         if self.count > 1:
             dist.all_reduce(values)
             values /= self.count
         return values
 
-    def any(self, flag: bool, device: torch.device) -> bool:
+    def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process."""
         if self.count == 1:
             return flag
-        flags = torch.tensor(float(flag), device=device)
+        flags = torch.tensor(float(flag), device=self.device)
         dist.all_reduce(flags, dist.ReduceOp.MAX)
         return bool(flags)
 
@@ -48,5 +61,6 @@ class Processes:
             dist.barrier()
 
     def close(self) -> None:
+        """Leave the group; nothing to do if there is none."""
         if dist.is_initialized():
             dist.destroy_process_group()

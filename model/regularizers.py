@@ -1,4 +1,4 @@
-"""Regularisers of the memory read (thesis, chapter 4), training only: applied to the affinity after its softmax."""
+"""Regularizers of the memory read (thesis, chapter 4), training only: applied to the affinity after its softmax."""
 
 from typing import Literal
 
@@ -10,11 +10,11 @@ Regularizer = Literal["none", "dropout", "reallocation"]
 
 
 def drop_affinity(affinity: Tensor, keep: float = 0.5) -> Tensor:
-    """Drop single affinity elements; survivors are scaled by 1 / keep, rows are not renormalised."""
+    """Drop single affinity elements; survivors are scaled by 1 / keep, rows are not renormalized."""
     return dropout(affinity, 1 - keep)
 
 
-def reallocate(affinity: Tensor, support: Tensor, renormalise: bool = False) -> Tensor:
+def reallocate(affinity: Tensor, support: Tensor, renormalize: bool = False) -> Tensor:
     """Shift an object's attention towards its less attended entries.
 
     Within one object's own entries: attention of an entry = its mean affinity over query cells; rank 1 = most
@@ -32,7 +32,7 @@ def reallocate(affinity: Tensor, support: Tensor, renormalise: bool = False) -> 
     mean_rank = (support.sum(-1, keepdim=True) + 1) / 2
     weight = torch.where(support, rank / mean_rank, 1.0)
     reallocated = affinity[:, None] * weight[:, :, None]
-    return reallocated / reallocated.sum(-1, keepdim=True) if renormalise else reallocated
+    return reallocated / reallocated.sum(-1, keepdim=True) if renormalize else reallocated
 
 
 def support_entries(masks: Tensor, stride: int) -> Tensor:

@@ -18,7 +18,9 @@ import argparse
 
 from inference.commands import command
 from model import ConfigError, load_network
-from model.checkpoint import save_file, save_network, to_published
+from model.checkpoint import save_network
+from model.published_layout import to_published
+from model.storage import save_file
 from scripts.arguments import CommandParser
 
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from model import STCN, NetworkConfig
-from model.checkpoint import from_published, load_state, save_network
+from model.checkpoint import load_state, save_network
+from model.published_layout import from_published
 from tests.odd import Refusals
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

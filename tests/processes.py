@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from dataset.masks import read_image
-from model.checkpoint import read_file
+from model.storage import read_file
 
 PATIENCE = 300      # seconds; only a machine that hangs takes so long
 _CONTEXT = multiprocessing.get_context("forkserver")

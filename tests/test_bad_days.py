@@ -70,7 +70,7 @@ def test_training_goes_on_to_the_same_weights(training, tmp_path):
         process = start(training, run)
         process.await_(process.at_work)
         process.await_(lambda: max(run.glob("checkpoints/*.pth"), default=None) != newest)      # noqa: B023
-        stop(process, number, moments.uniform(0, 0.2), "go on with --resume auto")
+        stop(process, number, moments.uniform(0, 0.2), "resume with --resume auto")
         check_whole(run)
     assert start(training, run).wait()[0] == 0
     assert (run / "network.pth").read_bytes() == (whole / "network.pth").read_bytes()

@@ -1,4 +1,4 @@
-"""Settings that cannot be meant: misspelt keys and flags, another run's settings, data that do not belong together."""
+"""Invalid settings: misspelt keys and flags, settings of another run, data that do not belong together."""
 
 import importlib
 import json
@@ -80,14 +80,14 @@ def test_an_evaluations_misspelt_key_is_named_with_the_nearest(weights, tmp_path
 
 
 @pytest.mark.parametrize("command", [*EVALUATIONS, *OTHERS])
-def test_flags_are_not_to_be_shortened(command):
-    """--memory-f of today may be another flag tomorrow."""
+def test_flags_cannot_be_abbreviated(command):
+    """An abbreviation that works today could mean another flag tomorrow."""
     parser = importlib.import_module(command).parser()
     assert isinstance(parser, CommandParser)
     assert not parser.allow_abbrev
 
 
-def test_a_shortened_flag_is_an_error(capsys):
+def test_an_abbreviated_flag_is_an_error(capsys):
     for command in ("eval_davis", "scripts.policy_lab"):
         with pytest.raises(SystemExit, match="2"):
             importlib.import_module(command).parser().parse_args(["--hel"])
@@ -97,14 +97,15 @@ def test_a_shortened_flag_is_an_error(capsys):
 # Another run's settings ------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_gone_on_with_as_it_was_begun(stage, tmp_path, refused, capsys):
+def test_a_resume_keeps_the_settings_of_the_run(stage, tmp_path, refused, capsys):
     train_stage(stage, tmp_path)
     with refused(
-        r"run/config\.yaml: expected the settings of the run to go on with, found data\.crop=64 \(there 48\), "
-        r"training\.lr=0\.01 \(there 1e-05\); give those, or choose another --output", "iterations may be raised",
+        r"run/config\.yaml: expected the settings of the run to resume, found data\.crop=64 instead of 48, "
+        r"training\.lr=0\.01 instead of 1e-05; use its settings, or choose another --output",
+        "iterations may be raised",
     ):
         train_stage(stage, tmp_path, "--resume", "auto", "--set", "training.lr=0.01", "data.crop=64")
-    with refused(r"training\.iterations=1 \(there 2\)"):
+    with refused(r"training\.iterations=1 instead of 2"):
         train_stage(stage, tmp_path, "--resume", "auto", "--set", "training.iterations=1")
     train_stage(stage, tmp_path, "--resume", "auto", "--set", "training.iterations=3", "training.log_every=1",
                 "training.save_every=2", "training.keep_checkpoints=1", "training.picture_every=7",
@@ -119,20 +120,20 @@ def test_data_may_have_moved_but_not_changed(tmp_path):
     source = {"name": "videos", "root": "here", "repeat": 1}
     path.write_text(yaml.safe_dump({"data": {"sources": [source]}}))
     check_same_run({"data": {"sources": [source | {"root": "there"}]}}, path)
-    with pytest.raises(ConfigError, match=r"data\.sources\.0\.repeat=2 \(there 1\)"):
+    with pytest.raises(ConfigError, match=r"data\.sources\.0\.repeat=2 instead of 1"):
         check_same_run({"data": {"sources": [source | {"repeat": 2}]}}, path)
 
 
-def test_of_many_differences_a_few_are_shown(tmp_path):
+def test_a_few_of_many_differences_are_shown(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump({"training": {name: 1 for name in "abcdef"}, "gone": 1}))
-    check_same_run({"training": {name: 1 for name in "abcdef"}, "new": 2}, path)      # options that one does not know
+    check_same_run({"training": {name: 1 for name in "abcdef"}, "new": 2}, path)      # options that one lacks
     check_same_run({"training": {"a": 2}}, tmp_path / "nowhere.yaml")
-    with pytest.raises(ConfigError, match=r"training\.d=2 \(there 1\) and 2 more; give those"):
+    with pytest.raises(ConfigError, match=r"training\.d=2 instead of 1, and 2 more; use its settings"):
         check_same_run({"training": {name: 2 for name in "abcdef"}}, path)
 
 
-def test_data_are_looked_for_before_weights_are_downloaded(stage, tmp_path, refused, monkeypatch):
+def test_missing_data_is_an_error_before_weights_are_downloaded(stage, tmp_path, refused, monkeypatch):
     monkeypatch.setattr(STCN, "load_imagenet", lambda self: pytest.fail("downloaded"))
     stage["training"]["pretrained"] = True
     stage["data"]["sources"][0]["root"] = str(tmp_path / "nowhere")
@@ -151,7 +152,7 @@ def test_data_are_looked_for_before_weights_are_downloaded(stage, tmp_path, refu
     (["cat"], 7, "The runs are over different numbers of frames (every-5: 12, LFU, 2 frames: 7)"),
     (["cat"], 12, None),
 ])
-def test_a_report_warns_where_runs_are_over_different_data(sequences, frames, words, tmp_path, capsys):
+def test_a_report_warns_if_runs_are_over_different_data(sequences, frames, words, tmp_path, capsys):
     write_run(tmp_path / "first", "every_k", ["cat"], 12)
     write_run(tmp_path / "second", "lfu", sequences, frames)
     report.main([str(tmp_path / "first"), str(tmp_path / "second"), "--output", str(tmp_path / "page.md")])
@@ -170,7 +171,7 @@ def write_run(folder, memory, sequences, frames):
     }))
 
 
-def test_a_folder_of_several_data_sets_is_none(tmp_path, capsys):
+def test_a_folder_of_several_data_sets_is_refused(tmp_path, capsys):
     make_davis(tmp_path / "DAVIS", {"train": 1, "val": 1}, 3, (48, 64), progress=False)
     assert check_dataset.main([str(tmp_path)]) == 2
     make_static(tmp_path / "static", images=2, size=(48, 64), progress=False)

@@ -1,4 +1,4 @@
-"""Files of weights that are none: every command that loads some refuses them in one line and runs nothing in them."""
+"""Damaged and foreign weights: every command refuses them in one line and runs no code in them."""
 
 import pickle
 from pathlib import Path
@@ -20,7 +20,7 @@ TINY_YAML = {name: list(value) if isinstance(value, tuple) else value for name, 
 
 
 class Malicious:
-    """A pickle of it creates a file when it is loaded as pickles usually are."""
+    """Its pickle creates a file if it is loaded without care."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -92,16 +92,16 @@ def train_from(file, root, flag="--init-weights"):
                 flag, str(file)])
 
 
-def go_on_from(file, root):
+def resume_from(file, root):
     train_from(file, root, "--resume")
 
 
-PLACES = (weights_of_an_evaluation, weights_of_a_video, convert, train_from, go_on_from)
+PLACES = (weights_of_an_evaluation, weights_of_a_video, convert, train_from, resume_from)
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_what_does_not_load_is_named_and_not_run(damage, place, weights, tmp_path, refused):
+def test_a_damaged_file_is_named_and_not_run(damage, place, weights, tmp_path, refused):
     damage(tmp_path / "bad.pth", weights)
     with refused(r"bad\.pth: expected", DAMAGED[damage]):
         place(tmp_path / "bad.pth", tmp_path)
@@ -120,12 +120,12 @@ def test_a_segmenters_state_is_read_as_carefully(damage, tiny_network, weights, 
 @pytest.mark.parametrize("place", PLACES)
 def test_weights_of_another_network_are_named(place, weights, tmp_path, refused):
     of_another_network(tmp_path / "bad.pth", weights)
-    words = "weights alone; use --init-weights" if place is go_on_from else "2 entries such as 'layer1.weight'"
+    words = "weights alone; use --init-weights" if place is resume_from else "2 entries such as 'layer1.weight'"
     with refused(r"bad\.pth: expected", words):
         place(tmp_path / "bad.pth", tmp_path)
 
 
-@pytest.mark.parametrize("place", [train_from, go_on_from])
+@pytest.mark.parametrize("place", [train_from, resume_from])
 def test_weights_of_other_sizes_are_named(place, weights, tmp_path, refused):
     other_sizes(tmp_path / "bad.pth", weights)
     with refused(r"bad\.pth: expected '.*' of shape \[16.* found \[8.*; use weights of this architecture"):
@@ -133,13 +133,13 @@ def test_weights_of_other_sizes_are_named(place, weights, tmp_path, refused):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_folder_or_nothing_is_no_file(place, tmp_path, refused):
+def test_a_folder_is_not_a_weights_file(place, tmp_path, refused):
     (tmp_path / "bad.pth").mkdir()
     with refused(r"bad\.pth: expected .*weights.*, found"):
         place(tmp_path / "bad.pth", tmp_path)
 
 
-def test_a_network_that_the_published_layout_has_not_is_refused_in_few_words(weights, tmp_path, refused):
+def test_a_network_of_other_sizes_is_not_converted_to_the_published_layout(weights, tmp_path, refused):
     with refused(
         r"tiny\.pth: expected the thesis's network, found a network of key_backbone=resnet18, key_dim=16, value_dim=32 "
         "and 3 more; the published layout has no other sizes"

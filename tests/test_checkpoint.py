@@ -1,5 +1,6 @@
-"""Weights on disk: both layouts exactly, and nothing that is damaged, foreign or malicious."""
+"""Weights on disk: both layouts are exact; damaged, foreign and malicious files are refused."""
 
+import hashlib
 import pickle
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from model import STCN, CheckpointError, NetworkConfig, load_network
-from model.checkpoint import from_published, read_weights, save_file, save_network, to_published
+from model.checkpoint import OWN_WEIGHTS, read_weights, save_network, weights_digest
+from model.published_layout import from_published, to_published
+from model.storage import save_file
 from scripts import convert_checkpoint
 from tests.conftest import TINY
 
@@ -88,6 +91,14 @@ def test_damaged_and_foreign_files_are_named(tiny_network, tmp_path):
     torch.save({"network_config": vars(TINY), "network": state}, tmp_path / "half.pth")
     with pytest.raises(CheckpointError, match=r"half\.pth.*missing"):
         load_network(tmp_path / "half.pth")
+
+
+def test_the_digest_of_weights_is_that_of_their_file(weights, tmp_path):
+    assert weights_digest(weights) == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert weights_digest("compact") == hashlib.sha256((OWN_WEIGHTS / "compact.pth").read_bytes()).hexdigest()
+    for path, words in ((tmp_path / "nowhere.pth", "found no such file"), (tmp_path, "found a folder")):
+        with pytest.raises(CheckpointError, match=f"{path}: expected a weights file, {words}"):
+            weights_digest(path)
 
 
 class _Malicious:

@@ -1,4 +1,4 @@
-"""The YAMLs of configs/: every training stage is read, and the thesis's hold the thesis's values."""
+"""The YAML files of configs/: every training stage can be read, and those of the thesis hold its values."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ def read(stage: str) -> train.RunConfig:
 
 
 def schedule(config: train.RunConfig) -> tuple[int, int, float, int, float]:
-    """iterations, global batch, learning rate, where it drops, to which share."""
+    """Iterations, global batch, learning rate, the iteration where it drops, and the share that is left then."""
     training = config.training
     assert (training.optimizer, training.betas, training.weight_decay) == ("adam", (0.9, 0.999), 1e-7)
     assert (training.schedule, training.warmup) == ("step", 0)
@@ -55,7 +55,7 @@ def test_the_video_stage_is_the_thesis():
 
 
 @pytest.mark.parametrize("regularizer", ["dropout", "reallocation"])
-def test_a_regulariser_is_all_that_its_stage_changes(regularizer):
+def test_the_stages_of_regularizers_change_nothing_else(regularizer):
     video = read("video")
     expected = replace(video, objective=replace(video.objective, regularizer=regularizer, dropout_keep=0.5))
     assert read(f"video_{regularizer}") == expected

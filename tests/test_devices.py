@@ -1,4 +1,4 @@
-"""The CUDA paths, as far as a machine without a GPU can follow them: tensors must meet on one device."""
+"""The CUDA paths, as far as a machine without a GPU can test them: tensors must be on the same device."""
 
 import pytest
 import torch

@@ -9,7 +9,7 @@ import pytest
 import eval_davis
 from dataset.masks import PALETTE, read_labels, write_image, write_labels
 from dataset.synthetic import make_davis
-from model.checkpoint import save_file
+from model.storage import save_file
 from scripts import score_results
 
 

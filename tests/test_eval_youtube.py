@@ -14,7 +14,7 @@ from dataset.masks import read_labels, write_image, write_labels
 from dataset.synthetic import make_youtube
 from dataset.youtube import youtube_sequences
 from inference.scoring.youtube import ObjectScore, score_video, seen_and_unseen
-from model.checkpoint import save_file
+from model.storage import save_file
 
 
 @pytest.fixture(scope="module")

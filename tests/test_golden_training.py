@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import published_name
 from model.objective import clip_loss
+from model.published_layout import published_name
 from tests.conftest import relative_error
 
 

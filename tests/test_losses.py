@@ -1,4 +1,4 @@
-"""Losses and regularisers by hand."""
+"""Losses and regularizers, computed by hand."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_reallocation_weighs_an_objects_entries_by_rank_over_mean_rank():
     torch.testing.assert_close(weighed[0, 0, :, :3], affinity[0, :, :3] * ranks)
     torch.testing.assert_close(weighed[0, 0, :, 3], affinity[0, :, 3])
     torch.testing.assert_close(weighed[0, 1], affinity[0])
-    sums = reallocate(affinity, support, renormalise=True).sum(-1)
+    sums = reallocate(affinity, support, renormalize=True).sum(-1)
     torch.testing.assert_close(sums, torch.ones_like(sums))
 
 

@@ -11,7 +11,8 @@ from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from inference.memory import POLICIES
 from model import CheckpointError
-from model.checkpoint import save_file, save_network
+from model.checkpoint import save_network
+from model.storage import save_file
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Evaluations shared by processes, and killed and started again, write the bytes that one process writes."""
+"""An evaluation by several processes, or one that was killed and resumed, writes the same bytes as a single run."""
 
 import os
 import subprocess

@@ -10,17 +10,18 @@ from tqdm import tqdm
 from dataset.folder import FolderSequence, Frame
 from inference.run.folder import RunFolder
 from inference.run.meter import Meter
-from inference.run.ranks import Ranks
 from inference.run.read_ahead import ReadAhead
 from inference.run.record import SequenceReport, read_report, read_run, totals_of, write_json, write_report
+from inference.run.sharding import share
 from inference.run.writer import SequenceWriter
 from inference.telemetry.recorder import Recorder
 from inference.transfer import Download
 from inference.views import ViewSegmenter
+from model.processes import Processes
 
 
 def run_sequences(
-    sequences: Sequence[FolderSequence], segmenter: ViewSegmenter, folder: RunFolder, ranks: Ranks,
+    sequences: Sequence[FolderSequence], segmenter: ViewSegmenter, folder: RunFolder, processes: Processes,
     overwrite: bool = False, wanted: Callable[[Any], frozenset[str] | None] = lambda _: None,
 ) -> dict:
     """Segment every sequence, each process its share; returns the content of run.json.
@@ -28,14 +29,14 @@ def run_sequences(
     Sequences that an earlier run with the same settings finished are kept. `wanted` names the frames of a sequence
     whose masks are written (None: all). Raises what `RunFolder.open` raises.
     """
-    if ranks.first:
+    if processes.first:
         folder.open([sequence.name for sequence in sequences], overwrite)
-    ranks.wait()
-    mine = ranks.share(sequences)
+    processes.wait()
+    mine = share(sequences, processes.rank, processes.count)
     done = [sequence for sequence in mine if folder.finished(sequence.name)]
     bar = tqdm(
         total=sum(map(len, mine)), initial=sum(map(len, done)), unit="frame", desc=folder.output.name,
-        dynamic_ncols=True, mininterval=0.5, position=ranks.rank,
+        dynamic_ncols=True, mininterval=0.5, position=processes.rank,
     )
     with bar:
         for sequence in mine:
@@ -45,8 +46,8 @@ def run_sequences(
             recorder = folder.recorder(sequence, segmenter)
             report = run_sequence(sequence, segmenter, folder.writer(sequence.name), bar, wanted(sequence), recorder)
             write_report(folder.record(sequence.name), report)
-    ranks.wait()
-    return _finish_run(folder, sequences, write=ranks.first)
+    processes.wait()
+    return _finish_run(folder, sequences, write=processes.first)
 
 
 def run_sequence(

@@ -1,56 +1,62 @@
-"""How long a stage trains, and how: the options of `model.training.trainer`."""
+"""How long a stage trains, and how: the options of `model.training.trainer`, and which of them a resume may change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal
+from typing import Literal, TypeVar
 
-from model.config import ConfigError, read_yaml
+from model.config import read_yaml
+from model.errors import ConfigError
 
-# what a run may go on with otherwise than it began: how steps are computed and written down, not what is learned
-_FREE = {f"training.{name}" for name in (
-    "accumulate", "precision", "compile", "workers", "log_every", "picture_every", "save_every", "keep_checkpoints",
-)}
-_PLACES = ("root", "davis_root")       # data may have moved
-_SHOWN = 4      # differing keys in a message
+T = TypeVar("T")
+OnResume = Literal["equal", "may grow", "may differ"]
+
+_PLACES = ("root", "davis_root")       # keys of folders: data may have moved
+_SHOWN = 4                             # differing keys in a message
+
+
+def option(default: T, at_least: int | None = None, on_resume: OnResume = "equal") -> T:
+    """A field of TrainingConfig.
+
+    at_least: the smallest value allowed. on_resume: what a resumed run may do to it. "may differ" is for options of
+    how a step is computed and recorded, not of what is learned.
+    """
+    return field(default=default, metadata={"at_least": at_least, "on_resume": on_resume})
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """How long and how; the defaults are the thesis's static stage."""
 
-    iterations: int = 300_000
-    batch_size: int = 16                  # samples an iteration, all processes and accumulation steps together
-    accumulate: int = 1                   # forward-backward passes an iteration
+    iterations: int = option(300_000, at_least=1, on_resume="may grow")
+    batch_size: int = option(16, at_least=1)      # samples an iteration, all processes and accumulation steps together
+    accumulate: int = option(1, at_least=1, on_resume="may differ")      # forward-backward passes an iteration
     optimizer: Literal["adam", "adamw"] = "adam"
     lr: float = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 1e-7
     schedule: Literal["step", "linear"] = "step"
-    lr_drop_at: int = 150_000             # "step": lr times lr_drop from here on
+    lr_drop_at: int = 150_000                     # "step": lr times lr_drop from here on
     lr_drop: float = 0.1
-    warmup: int = 0                       # iterations from 0 to lr
-    lr_floor: float = 0.02                # "linear": share of lr left at the end
+    warmup: int = option(0, at_least=0)           # iterations from 0 to lr
+    lr_floor: float = 0.02                        # "linear": share of lr left at the end
     max_gradient_norm: float | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    compile: bool = False                 # torch.compile the loss and the network
-    seed: int = 0
-    workers: int = 2                      # loading processes, of each training process
-    log_every: int = 20
-    picture_every: int = 500
-    save_every: int = 1000
-    keep_checkpoints: int = 3
-    pretrained: bool = True               # start the encoders from ImageNet weights, unless weights are given
-    extra_channel: Literal["zeros", "orthogonal"] = "zeros"   # how a new mask channel starts
+    precision: Literal["fp32", "bf16", "fp16"] = option("fp32", on_resume="may differ")
+    compile: bool = option(False, on_resume="may differ")                # torch.compile the loss and the network
+    seed: int = option(0, at_least=0)
+    workers: int = option(2, at_least=0, on_resume="may differ")         # loading processes of each training process
+    log_every: int = option(20, at_least=1, on_resume="may differ")
+    picture_every: int = option(500, at_least=1, on_resume="may differ")
+    save_every: int = option(1000, at_least=1, on_resume="may differ")
+    keep_checkpoints: int = option(3, at_least=1, on_resume="may differ")
+    pretrained: bool = True                       # start the encoders from ImageNet weights if no weights are given
+    extra_channel: Literal["zeros", "orthogonal"] = "zeros"      # how a new mask channel starts
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "accumulate", "log_every", "picture_every", "save_every",
-                     "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"training.{name}: expected at least 1, found {getattr(self, name)}")
-        for name in ("seed", "workers", "warmup"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"training.{name}: expected at least 0, found {getattr(self, name)}")
+        for known in fields(self):
+            least, value = known.metadata.get("at_least"), getattr(self, known.name)
+            if least is not None and value < least:
+                raise ConfigError(f"training.{known.name}: expected at least {least}, found {value}")
 
     def learning_rate(self, iteration: int) -> float:
         """Learning rate of `iteration`, a pure function of it."""
@@ -63,29 +69,32 @@ class TrainingConfig:
 
 
 def check_same_run(config: dict, path: Path) -> None:
-    """Raise ConfigError where `config` is not that of the run recorded at `path`, its config.yaml, if there is any.
+    """Raise ConfigError if `config` is not that of the run recorded at `path`, its config.yaml, if that exists.
 
-    Data may have moved, options of how a step is computed and recorded may differ, and the run may be made longer.
+    Data may have moved, and options may change as their fields in TrainingConfig say.
     """
+    rules = {f"training.{known.name}": known.metadata.get("on_resume", "equal") for known in fields(TrainingConfig)}
+    free = [key for key, rule in rules.items() if rule == "may differ"]
+    growing = [key for key, rule in rules.items() if rule == "may grow"]
     earlier = _flat(read_yaml(path)) if path.is_file() else {}
-    differing = {key: value for key, value in _flat(config).items()
-                 if key in earlier and value != earlier[key] and key not in _FREE
-                 and not key.endswith(_PLACES)}
-    if differing.get("training.iterations", 0) > earlier.get("training.iterations", 0):
-        del differing["training.iterations"]
+    differing = {
+        key: value for key, value in _flat(config).items()
+        if key in earlier and value != earlier[key] and key not in free and not key.endswith(_PLACES)
+        and not (key in growing and value > earlier[key])
+    }
     if differing:
-        found = ", ".join(f"{key}={shorten(str(value), 40)} (there {shorten(str(earlier[key]), 40)})"
+        found = ", ".join(f"{key}={shorten(str(value), 40)} instead of {shorten(str(earlier[key]), 40)}"
                           for key, value in [*differing.items()][:_SHOWN])
-        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        more = f", and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ConfigError(
-            f"{path}: expected the settings of the run to go on with, found {found}{more}; give those, or choose "
-            f"another --output (training.iterations may be raised, data may have moved, and {', '.join(sorted(_FREE))} "
+            f"{path}: expected the settings of the run to resume, found {found}{more}; use its settings, or choose "
+            f"another --output ({', '.join(growing)} may be raised, data may have moved, and {', '.join(sorted(free))} "
             "may differ)"
         )
 
 
 def _flat(mapping: dict, prefix: str = "") -> dict:
-    """Nested mappings, and lists of them, as one of `section.key`."""
+    """Nested mappings, and lists of mappings, as one mapping of `section.key` to values."""
     flat: dict[str, object] = {}
     for key, value in mapping.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -1,4 +1,4 @@
-"""What a training run shows: TensorBoard curves and pictures, and the console's progress line."""
+"""What a training run shows: curves and pictures in TensorBoard, and a progress bar on the console."""
 
 import time
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from model.network import IMAGE_MEAN, IMAGE_STD
 
-_COLOURS = torch.tensor([[0.0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0.5]])   # DAVIS's first ones
+_COLORS = torch.tensor([[0.0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0.5]])   # of DAVIS
 
 
 class TrainingLog:
     """TensorBoard under `folder` and a progress bar. A process that is not `active` shows nothing.
 
-    Use as a context manager; `step` once an iteration, `scalars` and `pictures` when there is something to show.
+    Use it as a context manager. Call `step` once per iteration, `scalars` and `pictures` when there are new values.
     """
 
     def __init__(self, folder: Path, iteration: int, iterations: int, name: str, active: bool) -> None:
@@ -38,7 +38,7 @@ class TrainingLog:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close both. Of two errors the one that ended the run is told, not that of closing."""
+        """Close both. If an error ended the run, it is reported, not a second one from closing."""
         self.bar.close()
         with self._named(), suppress(*[OSError] if error else []):
             if self.writer is not None:
@@ -46,7 +46,7 @@ class TrainingLog:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """TensorBoard's errors of writing name no file; they leave with the folder's name."""
+        """TensorBoard's write errors name no file: add the name of the folder."""
         try:
             yield
         except OSError as error:
@@ -54,17 +54,17 @@ class TrainingLog:
             raise
 
     def waited(self) -> None:
-        """The time since the last mark was spent waiting for data."""
+        """Count the time since the last call as waiting for data."""
         self.waiting += self._lap()
 
     def step(self, samples: int) -> None:
-        """An iteration over `samples` samples (all processes) is done."""
+        """Count the time since the last call as computing, and one iteration over `samples` samples (all processes)."""
         self.computing += self._lap()
         self.samples += samples
         self.bar.update()
 
     def scalars(self, values: dict[str, float], iteration: int, device: torch.device) -> None:
-        """Write curves, and how the time since the last call was spent."""
+        """Add points to the curves, and how the time since the last call was spent."""
         seconds = max(self.waiting + self.computing, 1e-9)
         values |= {
             "samples_per_second": self.samples / seconds, "share_waiting_for_data": self.waiting / seconds,
@@ -80,16 +80,16 @@ class TrainingLog:
         self._add_scalars("validation", values, iteration)
 
     def pictures(self, frames: Tensor, labels: Tensor, masks: Tensor, iteration: int) -> None:
-        """One sample: the three frames, their truth, and the predictions of the last two, as a 3 x 3 grid.
+        """A 3 x 3 grid of one sample: the frames, their ground truth, and the predictions of the last two.
 
-        frames [3, 3, H, W] normalised; labels [3, H, W]; masks [2, objects, H, W].
+        frames [3, 3, H, W] normalized; labels [3, H, W]; masks [2, objects, H, W].
         """
         if self.writer is None:
             return
         mean, std = (torch.tensor(x).view(3, 1, 1) for x in (IMAGE_MEAN, IMAGE_STD))
         shown = (frames.float().cpu() * std + mean).clamp(0, 1)
         best = torch.cat([1 - masks.sum(1, keepdim=True), masks], 1).argmax(1).cpu()
-        truth, predicted = _colour(shown, labels.cpu()), _colour(shown, torch.cat([labels[:1].cpu(), best]))
+        truth, predicted = _color(shown, labels.cpu()), _color(shown, torch.cat([labels[:1].cpu(), best]))
         rows = [torch.cat(list(row), 2) for row in (shown, truth, predicted)]
         with self._named():
             self.writer.add_image("frames, truth, prediction", torch.cat(rows, 1), iteration)
@@ -107,7 +107,7 @@ class TrainingLog:
         return seconds
 
 
-def _colour(frames: Tensor, labels: Tensor) -> Tensor:
-    """[3, 3, H, W] frames with their labels [3, H, W] blended over."""
-    colours = _COLOURS[labels % len(_COLOURS)].permute(0, 3, 1, 2)
-    return torch.where((labels > 0)[:, None], 0.5 * frames + 0.5 * colours, frames)
+def _color(frames: Tensor, labels: Tensor) -> Tensor:
+    """[3, 3, H, W] frames with their labels [3, H, W] drawn over them, half transparent."""
+    colors = _COLORS[labels % len(_COLORS)].permute(0, 3, 1, 2)
+    return torch.where((labels > 0)[:, None], 0.5 * frames + 0.5 * colors, frames)

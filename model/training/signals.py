@@ -1,4 +1,4 @@
-"""Leaving cleanly when asked to: SIGINT (Ctrl-C) and SIGTERM (job schedulers)."""
+"""Clean stops on SIGINT (Ctrl-C) and SIGTERM (job schedulers)."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class StopSignals:
-    """While active, a first SIGINT or SIGTERM is only noted in `received`; a second one acts as usual."""
+    """While active, a first SIGINT or SIGTERM is only recorded in `received`; a second one acts as usual."""
 
     def __init__(self) -> None:
         self.received: str | None = None
@@ -30,7 +30,7 @@ class StopSignals:
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """While active, SIGTERM raises KeyboardInterrupt, so that what is under way is tidied up. Main threads only."""
+    """While active, SIGTERM raises KeyboardInterrupt, so that `finally` blocks run. Only in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -42,6 +42,6 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def ignore_stop_signals(_worker: int) -> None:
-    """For worker processes: Ctrl-C and torchrun's SIGTERM reach the whole group; the main process decides."""
+    """For data loading processes. Ctrl-C and torchrun's SIGTERM reach them too, but the main process decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
