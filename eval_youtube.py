@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.files import whole
-from dataset.folder import list_images
+from dataset.image_files import list_images
 from dataset.youtube import YouTubeSequence, read_categories
 from inference.commands import LESS_MEMORY, command
 from inference.data_options import YouTubeOptions

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset.errors import DatasetError
-from dataset.folder import FolderSequence, list_images
-from dataset.masks import VOID, labels_in, read_label_map, read_labels
+from dataset.folder import FolderSequence
+from dataset.image_files import by_frame_name, list_images
+from dataset.label_maps import read_given_mask
 
 DAVIS_RESOLUTIONS = ("480p", "1080p", "Full-Resolution")      # folders below JPEGImages and Annotations
 
@@ -72,25 +73,15 @@ def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:
     if not images:
         raise DatasetError(f"{frames}: expected the frames of a sequence, found no image; add them, or take the "
                            f"sequence off the list of ImageSets")
-    truth = {path.stem: path for path in list_images(annotations)}
+    truth = by_frame_name(list_images(annotations))
     first = images[0].stem
     if first not in truth:
         raise DatasetError(f"{annotations / first}.png: expected the annotation of the first frame, "
                            f"found {len(truth)} others; add the mask of that frame (eval_youtube.py takes masks at any "
                            "frame)")
-    _check_given(truth[first], year)
-    return FolderSequence(frames.name, images, {first: truth[first]}, year == 2016, truth)
-
-
-def _check_given(path: Path, year: int) -> None:
-    """Raises DatasetError, before anything is computed, for a first mask that gives no object or greys."""
-    found = labels_in(read_labels(path) if year == 2016 else read_label_map(path))
-    if found == [0]:
-        raise DatasetError(f"{path}: expected an object in the first mask, found only 0 (background); paint it, or "
-                           "leave the sequence out with --sequences")
-    if year == 2017 and found == [0, VOID]:
-        raise DatasetError(f"{path}: expected object numbers as in DAVIS 2017, found only 0 and 255, which looks like "
-                           "the masks of DAVIS 2016; use --year 2016 (your own data: write 1 for 255)")
+    binary = year == 2016
+    read_given_mask(truth[first], binary, first=True)       # refused before anything is computed
+    return FolderSequence(frames.name, images, {first: truth[first]}, binary, truth)
 
 
 def _resolution_folder(parent: Path, resolution: str) -> Path:

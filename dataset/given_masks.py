@@ -9,7 +9,8 @@ import numpy as np
 
 from dataset.errors import DatasetError
 from dataset.folder import Frame
-from dataset.masks import VOID, labels_at_size, labels_in, read_label_map
+from dataset.label_maps import labels_at_size, read_label_map
+from dataset.masks import VOID, labels_in
 from dataset.videofile import VideoSource
 
 _SHOWN = 5      # masks that `describe` names

@@ -1,4 +1,4 @@
-"""Recognises the layout of a data set by its folders and lists what it holds as videos of frames and masks.
+"""Recognizes the layout of a data set by its folders and lists what it holds as videos of frames and masks.
 
 What is missing on the way (a folder, a list, a mask's frame) becomes a finding; no image is opened here.
 """
@@ -11,44 +11,47 @@ from typing import Literal
 
 from dataset.davis import DAVIS_RESOLUTIONS, names_in
 from dataset.errors import DatasetError
-from dataset.folder import list_images, natural_order
+from dataset.findings import Finding, finding_of
+from dataset.image_files import list_files_below, list_images, name_problem, natural_order
 from dataset.static import match_folder_names, match_folders, match_pairs
 
 LAYOUTS = ("davis", "youtube", "pairs", "folders", "frames")
 
-Pair = tuple[Path | None, Path | None]
-Severity = Literal["error", "warning", "note"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as a reader expects it; an error stops a reader or spoils what it reads."""
-
-    severity: Severity
-    kind: str           # findings of a kind are reported together
-    file: str
-    expected: str
-    found: str
-    remedy: str
-
-    @property
-    def message(self) -> str:
-        return f"{self.file}: expected {self.expected}, found {self.found}; {self.remedy}"
+Pair = tuple[Path | None, Path | None]              # (frame, mask) of one name; either may be missing
+MaskRole = Literal["first", "given", "scored", "unread"]
 
 
 @dataclass(frozen=True)
 class Video:
-    """Frames and masks that belong together: a video, or all of a static set.
+    """Frames and masks that belong together: a video, or a whole set of still images.
 
-    `labels` is what its masks hold: one object (DAVIS 2016), object numbers, or one object of a still image.
+    Attributes:
+        labels: what its masks hold: one object (DAVIS 2016), object numbers, or one object of a still image.
+        pairs: in natural order.
+        first_only: evaluation gives the first frame's mask and scores against the others (DAVIS); otherwise it gives
+            every mask (YouTube-VOS).
     """
 
     name: str
     labels: Literal["binary", "objects", "static"]
-    pairs: list[Pair]           # (frame, mask) of one name; either may be missing
+    pairs: list[Pair]
+    first_only: bool = False
+
+    def roles(self) -> list[MaskRole]:
+        """What evaluation does with the mask of each pair.
+
+        It gives a "first" mask, which must show an object, and a "given" one; it scores against a "scored" one. Only
+        training reads an "unread" one.
+        """
+        if not self.first_only:
+            return ["given"] * len(self.pairs)
+        frames = [index for index, (frame, _) in enumerate(self.pairs) if frame]
+        complete = all(self.pairs[index][1] for index in frames)
+        return ["first" if index in frames[:1] else "scored" if complete and index in frames[1:-1] else "unread"
+                for index in range(len(self.pairs))]
 
 
-def recognise(root: Path) -> str:
+def recognize(root: Path) -> str:
     """The layout of `root`, one of LAYOUTS; raises DatasetError if it is none of them."""
     kinds = ("JPEGImages", "Annotations")
     resolutions = [root / kind / name for kind in kinds for name in DAVIS_RESOLUTIONS]
@@ -107,13 +110,15 @@ def list_videos(root: Path, layout: str, year: int | None, findings: list[Findin
         return "folder of frames", [video for video in videos if video.pairs]
     if layout == "pairs":
         pairs = match_pairs(root)
-        masks = [path for path in root.rglob("*.png") if not path.name.startswith(".")]
+        masks = list_files_below(root, (".png",))
         return "still images, masks beside them", [_static(root.name, pairs, masks, findings)]
     found = match_folder_names(root)
     if not found:
         raise DatasetError(f"{root}: expected a folder of images and one of masks (DUTS-TR-Image, DUTS-TR-Mask), "
                            "found none; check --layout")
     title = "still images and masks in folders: " + ", ".join(f"{a.name} + {b.name}" for a, b in found)
+    for _, folder in found:
+        _by_name(list_images(folder), findings)
     return title, [_static(a.name, match_folders(a, b), list_images(b), findings) for a, b in found]
 
 
@@ -193,9 +198,8 @@ def _check_meta(path: Path, names: set[str], findings: list[Finding]) -> bool:
 def _video(
     frames: Path, masks: Path, labels: Literal["binary", "objects"], findings: list[Finding], dense: bool = False
 ) -> Video:
-    """The pairs of one video. `dense`: every frame has a mask, or, where labels are kept back, the first alone."""
-    images, truth = ({path.stem: path for path in list_images(folder)} if folder.is_dir() else {}
-                     for folder in (frames, masks))
+    """The pairs of one video. `dense`: every frame has a mask, or only the first (labels that are kept back)."""
+    images, truth = (_by_name(list_images(folder) if folder.is_dir() else [], findings) for folder in (frames, masks))
     findings += [_missing(folder, what) for folder, found, what in
                  ((frames, images, "the frames of a video"), (masks, truth, "the masks of a video")) if not found]
     if images:
@@ -211,7 +215,16 @@ def _video(
             findings.append(Finding("warning", "frames without mask", str(masks), f"{len(images)} masks",
                                     str(len(truth)), "right if the others are kept back; otherwise restore them"))
     names = [path.stem for path in natural_order([*({**truth, **images}).values()])]
-    return Video(frames.name, labels, [(images.get(name), truth.get(name)) for name in names])
+    return Video(frames.name, labels, [(images.get(name), truth.get(name)) for name in names], first_only=dense)
+
+
+def _by_name(paths: list[Path], findings: list[Finding]) -> dict[str, Path]:
+    """Frame name -> the first file of that name; further ones are findings."""
+    files: dict[str, Path] = {}
+    for path in paths:
+        if problem := name_problem(path, files.setdefault(path.stem, path)):
+            findings.append(finding_of("error", path, problem))
+    return files
 
 
 def _frames(folder: Path) -> Video:
@@ -221,7 +234,8 @@ def _frames(folder: Path) -> Video:
 def _static(name: str, pairs: Sequence[Pair], masks: Iterable[Path], findings: list[Finding]) -> Video:
     findings += [Finding("error", "image without mask", str(image), "a mask of its name", "none",
                          "add it or remove the image") for image, mask in pairs if mask is None]
-    alone = sorted(set(masks) - {mask for _, mask in pairs})
+    paired = {mask for _, mask in pairs}
+    alone = [mask for mask in masks if mask not in paired]
     findings += [Finding("warning", "mask without frame", str(mask), "an image of its name", "none",
                          "restore the image or remove the mask") for mask in alone]
     return Video(name, "static", [*pairs, *((None, mask) for mask in alone)])

@@ -10,9 +10,10 @@ from PIL import Image
 from dataset import thin_plate
 from dataset.augment import STATIC_FRAME, STATIC_IMAGE, ClipRequest, recolour, static_warps, warp
 from dataset.errors import DatasetError
-from dataset.masks import labels_at_size, read_image, read_labels
+from dataset.image_files import UNREADABLE, by_frame_name, list_files_below, list_images
+from dataset.label_maps import labels_at_size
+from dataset.masks import read_image, read_labels
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FRAMES = 3
 _IMAGE_WORDS, _MASK_WORDS = {"image", "images", "img", "imgs", "im"}, {"mask", "masks", "gt"}
 
@@ -49,25 +50,24 @@ def read_pairs(root: Path) -> StaticImages:
 
 def read_folders(root: Path, images: str, masks: str) -> StaticImages:
     """The pairs of `match_folders`; raises DatasetError for an image without a mask."""
+    by_frame_name(list_images(root / masks))        # refuses two masks of one name
     return _checked(root, match_folders(root / images, root / masks), f"{images}/*.jpg + {masks}/*.png")
 
 
 def match_pairs(root: Path) -> list[tuple[Path, Path | None]]:
     """JPEGs at any depth and the PNG beside each: `name.png` of `name.jpg` (ECSSD, FSS-1000's class folders) or
     `name_gt.png` of `name_im.jpg` (BIG); None where there is neither."""
-    masks = {path.with_suffix(""): path for path in sorted(root.rglob("*.png")) if _is_visible(path)}
-    images = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES[:2]]
+    masks = {path.with_suffix(""): path for path in list_files_below(root, (".png",))}
     return [
         (image, masks.get(image.with_suffix("")) or masks.get(image.with_name(image.stem.removesuffix("_im") + "_gt")))
-        for image in images if _is_visible(image)
+        for image in list_files_below(root, (".jpg", ".jpeg"))
     ]
 
 
 def match_folders(images: Path, masks: Path) -> list[tuple[Path, Path | None]]:
-    """Images of one folder and the PNG of the same stem in another (DUTS, HRSOD); None where there is none."""
-    found = {path.stem: path for path in sorted(masks.glob("*.png")) if _is_visible(path)}
-    listed = [path for path in sorted(images.glob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
-    return [(image, found.get(image.stem)) for image in listed if _is_visible(image)]
+    """Images of one folder and the mask of the same name in another (DUTS, HRSOD); None if there is none."""
+    found = {path.stem: path for path in list_images(masks)}
+    return [(image, found.get(image.stem)) for image in list_images(images)]
 
 
 def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
@@ -84,7 +84,7 @@ def read_mask(path: Path) -> np.ndarray:
 
     Raises DatasetError if it cannot be read.
     """
-    return _binary(read_image(path).max(2) if _is_coloured(path) else read_labels(path))
+    return _binary(read_image(path).max(2) if _is_colored(path) else read_labels(path))
 
 
 def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> StaticImages:
@@ -92,10 +92,12 @@ def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> 
         raise DatasetError(f"{root}: expected a folder of images and masks, found none; check the source's root")
     if not pairs:
         raise DatasetError(f"{root}: expected {layout}, found no image; check the source's root and layout")
+    complete = []
     for image, mask in pairs:
         if mask is None:
             raise DatasetError(f"{image}: expected a mask ({layout}), found none; add it or remove the image")
-    return StaticImages(tuple(pairs))
+        complete.append((image, mask))
+    return StaticImages(tuple(complete))
 
 
 def _binary(mask: np.ndarray) -> np.ndarray:
@@ -103,13 +105,9 @@ def _binary(mask: np.ndarray) -> np.ndarray:
     return (mask > mask.max() / 2).astype(np.uint8)
 
 
-def _is_coloured(path: Path) -> bool:
+def _is_colored(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             return image.mode in ("RGB", "RGBA")
-    except (OSError, SyntaxError):
+    except UNREADABLE:
         return False        # reading it says what is wrong
-
-
-def _is_visible(path: Path) -> bool:
-    return not path.name.startswith(".")        # archives made on a Mac hold ._name.jpg beside name.jpg

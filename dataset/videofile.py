@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from dataset.errors import DatasetError
-from dataset.folder import Frame, list_images
-from dataset.masks import in_pixels, read_image
+from dataset.folder import FolderSequence, Frame, frame_size_problem
+from dataset.image_files import list_images
 
 _PATIENCE = (15_000, 10_000)     # milliseconds until a network stream that does not open, or stalls, has ended
 _TEXT = int.from_bytes(b"ansi", "little")      # FFmpeg's codec for text files, which it draws as a terminal would
@@ -36,16 +36,16 @@ class VideoSource(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
 
-def open_video(source: Path | str, aside: Iterable[Path | str] = ()) -> VideoSource:
+def open_video(source: Path | str, excluded: Iterable[Path | str] = ()) -> VideoSource:
     """A path, a camera's number or a stream's URL -> the frames of it.
 
     Args:
-        aside: files that are no frames even if they lie in the folder of images: the masks.
+        excluded: files in a folder of images that are no frames: the masks.
     Raises DatasetError for whatever is not there or is no video.
     """
     text, path = str(source), Path(source).expanduser()
     if path.is_dir():
-        return ImageFolder(path, aside)
+        return ImageFolder(path, excluded)
     if path.exists():
         device = path.is_char_device()
         capture = _open(str(path.absolute()), cv2.CAP_ANY if device else cv2.CAP_FFMPEG)
@@ -60,29 +60,26 @@ def open_video(source: Path | str, aside: Iterable[Path | str] = ()) -> VideoSou
 
 
 class ImageFolder(VideoSource):
-    """The images of a folder, numbers in their names sorted as numbers; a frame has its file's name."""
+    """The images of a folder in natural order; the name of a frame is that of its file without suffix.
+
+    Args:
+        excluded: files of the folder that are no frames.
+    """
 
     fps, live = None, False
 
-    def __init__(self, folder: Path, aside: Iterable[Path | str] = ()) -> None:
-        masks = {Path(path).resolve() for path in aside}
-        self.paths = sorted((p for p in list_images(folder) if p.resolve() not in masks), key=_natural)
-        if not self.paths:
+    def __init__(self, folder: Path, excluded: Iterable[Path | str] = ()) -> None:
+        masks = {Path(path).resolve() for path in excluded}
+        paths = [path for path in list_images(folder) if path.resolve() not in masks]
+        if not paths:
             raise DatasetError(f"{folder}: expected a folder of images, found none in it; check --input")
-        by_name: dict[str, Path] = {}
-        for path in self.paths:
-            if (other := by_name.setdefault(path.stem, path)) != path:
-                raise DatasetError(f"{path}: expected one file per frame name, found {other.name} beside it; "
-                                   "remove one of them")
-        self.name, self.announced, self.frame_names = str(folder), len(self.paths), list(by_name)
-        self.size = read_image(self.paths[0]).shape[:2]
+        self._frames = FolderSequence(str(folder), paths, annotations={})
+        self.name, self.announced, self.size = str(folder), len(paths), self._frames.size
+        self.frame_names = self._frames.frame_names
 
     def __iter__(self) -> Iterator[Frame]:
         """Raises DatasetError for a file that cannot be read, and for a frame of another size."""
-        for path in self.paths:
-            image = read_image(path)
-            _check_size(image, self.size, str(path), self.paths[0].name)
-            yield Frame(path.stem, image, None)
+        return iter(self._frames)
 
 
 class CapturedVideo(VideoSource):
@@ -114,8 +111,8 @@ class CapturedVideo(VideoSource):
         """Warns where fewer frames can be read than the file announces. Raises DatasetError for another size."""
         count = 0
         for image in self._newest() if self.live else self._every():
-            if count:
-                _check_size(image, self.size, f"{self.name}: frame {count:05d}", "the first")
+            if problem := frame_size_problem(image.shape[:2], self.size, "the first"):
+                raise problem.error(f"{self.name}: frame {count:05d}")
             yield Frame(f"{count:05d}", image, None)
             count += 1
         if self.live:
@@ -182,14 +179,3 @@ def _open(source: str | int, backend: int, options: tuple[int, ...] = ()) -> cv2
     if backend == cv2.CAP_ANY:
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
-
-
-def _check_size(image: np.ndarray, size: tuple[int, int], where: str, first: str) -> None:
-    if image.shape[:2] != size:
-        raise DatasetError(f"{where}: expected a frame of {in_pixels(size)} like {first}, found "
-                           f"{in_pixels(image.shape)}; give all frames of a video one size")
-
-
-def _natural(path: Path) -> list[str | int]:
-    """frame2 before frame10: text and numbers by turns."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

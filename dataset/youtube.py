@@ -15,7 +15,8 @@ import numpy as np
 
 from dataset.davis import DAVIS_RESOLUTIONS
 from dataset.errors import DatasetError
-from dataset.folder import FolderSequence, Frame, list_images, natural_order
+from dataset.folder import FolderSequence, Frame
+from dataset.image_files import by_frame_name, list_images, natural_order
 from dataset.masks import labels_in
 
 
@@ -30,16 +31,18 @@ class YouTubeSequence(FolderSequence):
     required: frozenset[str] = frozenset()
     categories: dict[int, str] = field(default_factory=dict)
 
-    def frames_from(self, start: int) -> Iterator[Frame]:
-        """As FolderSequence's, annotations restricted to objects not seen before (from `start` on)."""
+    def __iter__(self) -> Iterator[Frame]:
+        """As FolderSequence's, with annotations restricted to objects not seen before."""
         seen: set[int] = set()
-        for frame in super().frames_from(start):
-            newcomers = set() if frame.annotation is None else set(labels_in(frame.annotation)) - seen - {0}
-            seen |= newcomers
-            given = np.where(np.isin(frame.annotation, list(newcomers)), frame.annotation, 0) if newcomers else None
+        for frame in super().__iter__():
+            given = frame.annotation
+            if given is not None:
+                newcomers = set(labels_in(given)) - seen - {0}
+                seen |= newcomers
+                given = np.where(np.isin(given, list(newcomers)), given, 0) if newcomers else None
             yield replace(frame, annotation=given)
-        if not (seen or start):
-            first = natural_order([*self.annotations.values()])[0]
+        if not seen:
+            first = natural_order(self.annotations.values())[0]
             warnings.warn(f"{first}: expected an object in the masks of {self.name}, found only 0 (background) in "
                           "each; nothing was segmented", stacklevel=2)
 
@@ -80,7 +83,7 @@ def _check_layout(root: Path) -> None:
 
 
 def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) -> YouTubeSequence:
-    annotations = {path.stem: path for path in list_images(root / "Annotations" / name)}
+    annotations = by_frame_name(list_images(root / "Annotations" / name))
     if not annotations:
         raise DatasetError(f"{root / 'Annotations' / name}: expected the masks of objects where they first appear, "
                            "found none; add them, or remove the folder")

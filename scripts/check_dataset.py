@@ -10,10 +10,11 @@ import itertools
 import json
 from dataclasses import asdict
 
-from dataset.check import SEVERITIES, Report, check
+from dataset.check import Report, check
 from dataset.errors import DatasetError
 from dataset.files import in_one_line
-from dataset.layouts import LAYOUTS, Finding
+from dataset.findings import SEVERITIES, Finding
+from dataset.layouts import LAYOUTS
 from scripts.arguments import CommandParser, positive
 
 SHOWN = 3       # files of a kind

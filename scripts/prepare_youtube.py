@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import cv2
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.files import in_one_line
-from dataset.folder import list_images
-from dataset.masks import ASPECT_TOLERANCE, read_image, read_labels, write_image, write_labels
+from dataset.image_files import by_frame_name, image_size, list_images
+from dataset.label_maps import is_rounded
+from dataset.masks import read_image, read_labels, write_image, write_labels
 from scripts.arguments import CommandParser, positive
 
 KINDS = ("JPEGImages", "Annotations")
@@ -123,34 +123,29 @@ def _prepare_video(source: Path, target: Path, name: str, short_side: int) -> No
     for kind in KINDS:
         (partial / kind).mkdir(parents=True)
         (target / kind).mkdir(exist_ok=True)
-    frames = list_images(source / KINDS[0] / name)
+    frames = by_frame_name(list_images(source / KINDS[0] / name))
     if not frames:
         raise DatasetError(f"{source / KINDS[0] / name}: expected frames, found none; restore them")
-    sizes = {frame.stem: _resize_frame(frame, partial / KINDS[0], short_side) for frame in frames}
-    for mask in list_images(source / KINDS[1] / name):
-        if mask.stem not in sizes:
-            raise DatasetError(f"{mask}: expected a frame {mask.stem} in {frames[0].parent}, found none; "
+    resized = {stem: _resize_frame(frame, partial / KINDS[0], short_side) for stem, frame in frames.items()}
+    for stem, mask in by_frame_name(list_images(source / KINDS[1] / name)).items():
+        if stem not in resized:
+            raise DatasetError(f"{mask}: expected a frame {stem} in {source / KINDS[0] / name}, found none; "
                                "restore the frame, or remove the mask")
-        _resize_mask(mask, partial / KINDS[1], sizes[mask.stem])
+        _resize_mask(mask, partial / KINDS[1], resized[stem])
     for kind in KINDS:
-        shutil.rmtree(target / kind / name, ignore_errors=True)     # of a run that was stopped between the two
+        shutil.rmtree(target / kind / name, ignore_errors=True)     # from a run that was stopped between the two
         os.replace(partial / kind, target / kind / name)
 
 
 def _resize_frame(path: Path, folder: Path, short_side: int) -> tuple[int, int] | None:
-    """Returns the new (width, height), or None for a frame that was small enough and copied."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except OSError as error:
-        raise DatasetError(f"{path}: expected an image, found none that opens ({error}); "
-                           "restore it from the archive") from None
+    """Returns the new (height, width), or None for a frame that was small enough and copied."""
+    height, width = image_size(path)
     scale = short_side / min(width, height)
     if scale >= 1:
         shutil.copyfile(path, folder / path.name)
         return None
-    size = round(width * scale), round(height * scale)
-    resized = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
+    size = round(height * scale), round(width * scale)
+    resized = cv2.resize(read_image(path), size[::-1], interpolation=cv2.INTER_AREA)
     write_image(folder / f"{path.stem}.jpg", resized, quality=95)
     return size
 
@@ -160,11 +155,11 @@ def _resize_mask(path: Path, folder: Path, size: tuple[int, int] | None) -> None
         shutil.copyfile(path, folder / path.name)
         return
     labels = read_labels(path)
-    if abs(labels.shape[1] * size[1] / (labels.shape[0] * size[0]) - 1) > ASPECT_TOLERANCE:
+    if not is_rounded(labels.shape, size):
         raise DatasetError(f"{path}: expected the shape of its frame, found {labels.shape[1]}x{labels.shape[0]}; "
                            "check the data set with scripts/check_dataset.py")
-    # the exact variant samples at pixel centres, as INTER_AREA does: masks stay aligned with their frames
-    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    # the exact variant samples at pixel centers, as INTER_AREA does: masks stay aligned with their frames
+    labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     write_labels(folder / f"{path.stem}.png", labels.astype(np.uint8, copy=False))
 
 

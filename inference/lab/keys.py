@@ -20,7 +20,8 @@ from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
 from dataset.files import whole
 from dataset.folder import FolderSequence, Frame
-from dataset.masks import VOID, labels_at_size, labels_in, read_labels
+from dataset.label_maps import labels_at_size
+from dataset.masks import VOID, labels_in, read_labels
 from inference.run.read_ahead import ReadAhead
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.segmenter import VideoSegmenter
