@@ -32,7 +32,8 @@ import eval_davis
 import eval_youtube
 from dataset.masks import read_image, read_labels, write_image, write_labels
 from scripts import convert_checkpoint, segment_video
-from tests.odd import COMMANDS, FLAGS, SIZE, davis, own_video, square, write_clip, youtube
+from tests.odd import COMMANDS, FLAGS, davis, own_video, write_clip, youtube
+from tests.odd_masks import SIZE, square
 
 # Frames ----------------------------------------------------------------------------------------------------------
 

@@ -13,19 +13,8 @@ from dataset.youtube import youtube_sequences
 from inference import VideoSegmenter, build_memory
 from inference.scoring.youtube import score_video
 from scripts import score_results
-from tests.odd import COMMANDS, SIZE, davis, own_video, square, write_clip, youtube
-
-
-def smooth() -> np.ndarray:
-    """A mask of 0 and 255 with soft edges, as drawing programs and bilinear resizing make them."""
-    ramp = np.clip(np.arange(SIZE[1]) * 40 - 1000, 0, 255).astype(np.uint8)
-    return np.tile(ramp, (SIZE[0], 1))
-
-
-def picture() -> np.ndarray:
-    """Greys of all kinds, none of them only along edges: a probability map, or a photograph."""
-    return np.kron(np.arange(192, dtype=np.uint8).reshape(12, 16), np.ones((4, 4), np.uint8))
-
+from tests.odd import COMMANDS, davis, own_video, write_clip, youtube
+from tests.odd_masks import SIZE, picture, smooth, square
 
 REFUSED = {
     "16 bits": (lambda: Image.fromarray(square().astype(np.uint16) * 300), "found mode I;16; save it as an indexed"),

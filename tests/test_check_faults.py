@@ -7,9 +7,13 @@ import pytest
 from PIL import Image
 
 from dataset.check import check
-from dataset.masks import write_image, write_labels
+from dataset.errors import DatasetError
+from dataset.label_maps import labels_at_size
+from dataset.masks import read_labels, write_image, write_labels
 from dataset.static import read_mask
+from inference.scoring.davis import score_sequence
 from tests.doctor import SIZE, kinds, make_miniature, mask_of, smooth, truncate
+from tests.odd_masks import MASKS
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,28 @@ def test_a_fault_in_one_file_is_found_and_named(davis, kind, severity, number, f
     assert "\n" not in finding.message
     assert ": expected " in finding.message
     assert ", found " in finding.message
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("number", [2, 4])
+@pytest.mark.parametrize("mask", MASKS)
+def test_of_masks_to_score_against_the_doctor_reports_what_scoring_refuses(davis, number, mask):
+    """The last frame is not scored; training reads it, and refuses what cannot be read or has another shape."""
+    masks = davis / "Annotations/480p/clip-000"
+    results = shutil.copytree(masks, davis / "results")
+    odd = masks / f"{number:05d}.png"
+    MASKS[mask](odd)
+    try:
+        score_sequence({path.stem: path for path in sorted(masks.iterdir())}, results, binary=False)
+        scored = True
+    except DatasetError:
+        scored = False
+    try:
+        labels_at_size(read_labels(odd), SIZE, odd, odd)
+        trained = True
+    except DatasetError:
+        trained = False
+    assert kinds(check(davis), "error").total() == (not (scored and trained))
 
 
 @pytest.mark.parametrize(("kind", "severity", "fault"), [
