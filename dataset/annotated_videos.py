@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolour, video_warps, warp
+from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolor, video_warps, warp
 from dataset.errors import DatasetError
 from dataset.image_files import by_frame_name, list_images
 from dataset.label_maps import labels_at_size
@@ -63,7 +63,7 @@ class AnnotatedVideos:
         images, labels = zip(
             *(warp(*frame, matrix, crop) for frame, matrix in zip(loaded, warps, strict=True)), strict=True
         )
-        return np.stack(recolour(images, VIDEO_CLIP, VIDEO_FRAME, rng)), np.stack(labels)
+        return np.stack(recolor(images, VIDEO_CLIP, VIDEO_FRAME, rng)), np.stack(labels)
 
     def _load(self, frame: Path, annotation: Path) -> tuple[np.ndarray, np.ndarray]:
         image = read_image(frame)

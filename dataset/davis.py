@@ -30,7 +30,7 @@ def davis_sequences(
     label above 0 is the one object.
 
     Raises DatasetError for whatever is missing below `root`, for first masks without object, and, in 2017, for those of
-    0 and 255 or of greys.
+    0 and 255 or of grays.
     """
     root = Path(root)
     if year not in (2016, 2017):

@@ -10,14 +10,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary name beside `path` to write to: renamed to `path` at the end, removed after an error.
 
     An OSError that names no file, as those of writing do, is given the name of this one.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with naming(path):
+        with file_named_in_errors(path):
             yield partial
             os.replace(partial, path)
     except BaseException:
@@ -26,7 +26,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def file_named_in_errors(path: Path) -> Iterator[None]:
     """OSErrors that name no file leave with the name of this one."""
     try:
         yield
@@ -37,7 +37,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

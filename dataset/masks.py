@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dataset.errors import Problem
-from dataset.files import whole
+from dataset.files import atomic_write
 from dataset.image_files import open_image
 
 VOID = 255
@@ -90,7 +90,7 @@ def write_image(path: Path, image: "Image.Image | np.ndarray", **options: object
         image = Image.fromarray(image)
     encoded = io.BytesIO()       # first to memory: Pillow's own writing says little of what went wrong
     image.save(encoded, format=Image.registered_extensions()[path.suffix.lower()], **options)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(encoded.getbuffer())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dataset import thin_plate
-from dataset.augment import STATIC_FRAME, STATIC_IMAGE, ClipRequest, recolour, static_warps, warp
+from dataset.augment import STATIC_FRAME, STATIC_IMAGE, ClipRequest, recolor, static_warps, warp
 from dataset.errors import DatasetError
 from dataset.image_files import UNREADABLE, by_frame_name, list_files_below, list_images
 from dataset.label_maps import labels_at_size
@@ -40,7 +40,7 @@ class StaticImages:
             shifts = thin_plate.displacement(request.crop, rng) if rng.random() < request.thin_plate else None
             copies.append(warp(image, mask, matrix, request.crop, shifts))
         images, masks = zip(*copies, strict=True)
-        return np.stack(recolour(images, STATIC_IMAGE, STATIC_FRAME, rng)), np.stack(masks)
+        return np.stack(recolor(images, STATIC_IMAGE, STATIC_FRAME, rng)), np.stack(masks)
 
 
 def read_pairs(root: Path) -> StaticImages:
@@ -80,7 +80,7 @@ def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; colour ones (FSS-1000) by their brightest channel.
+    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; color ones (FSS-1000) by their brightest channel.
 
     Raises DatasetError if it cannot be read.
     """

@@ -24,7 +24,7 @@ _JPEG = {"quality": 90}
 def make_static(
     root: Path, images: int = 200, size: tuple[int, int] = (192, 320), seed: int = 0, progress: bool = True
 ) -> None:
-    """Single salient objects as in ECSSD: `root/00001.jpg` with its mask `root/00001.png` (8-bit grey, 0 or 255)."""
+    """Single salient objects as in ECSSD: `root/00001.jpg` with its mask `root/00001.png` (8-bit gray, 0 or 255)."""
     root.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(1, images + 1), "static", unit="image", disable=not progress):
         image, labels = SyntheticClip(_clip_seed(seed, "static", index), size, length=1, objects=1).frame(0)

@@ -77,8 +77,8 @@ class SyntheticClip:
             if t >= self.appears[body.number]:
                 body.paint(image, labels, t)
         if (pillars := self._scene.before(t)) is not None:
-            colour, alpha = pillars
-            image += alpha[..., None] * (colour - image)
+            color, alpha = pillars
+            image += alpha[..., None] * (color - image)
             labels[alpha > 0.5] = 0
         return labels
 
@@ -149,7 +149,7 @@ class _Scene:
         return self._view(self._canvas, t, parallax=1.0)
 
     def before(self, t: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Colour `[H, W, 3]` and alpha `[H, W]` in 0..1, both float32, of what stands before the objects."""
+        """Color `[H, W, 3]` and alpha `[H, W]` in 0..1, both float32, of what stands before the objects."""
         if self._pillars is None:
             return None
         view = self._view(self._pillars, t, parallax=1.5).astype(np.float32)
@@ -157,8 +157,8 @@ class _Scene:
 
     def _view(self, canvas: np.ndarray, t: int, parallax: float) -> np.ndarray:
         x, y, zoom, roll = self._camera(t)
-        centre = np.array([canvas.shape[1] / 2 + parallax * x, canvas.shape[0] / 2 + parallax * y])
-        to_canvas = _similarity(np.exp(zoom), roll, (self.size[1] / 2, self.size[0] / 2), centre)
+        center = np.array([canvas.shape[1] / 2 + parallax * x, canvas.shape[0] / 2 + parallax * y])
+        to_canvas = _similarity(np.exp(zoom), roll, (self.size[1] / 2, self.size[0] / 2), center)
         return cv2.warpAffine(
             canvas, to_canvas, self.size[::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
@@ -172,7 +172,7 @@ class _Body:
         self, rng: np.random.Generator, number: int, size: tuple[int, int], start: int, texture: np.ndarray
     ) -> None:
         self.number, self.start, self.depth, self.texture = number, start, rng.random(), texture
-        self._centre = np.array(size[::-1]) * rng.uniform(0.3, 0.7, 2)
+        self._center = np.array(size[::-1]) * rng.uniform(0.3, 0.7, 2)
         side = min(size)
         self.radius = 0.5 * side * rng.uniform(0.23, _WIDEST)
         self._aspect = np.exp(rng.uniform(-0.3, 0.3))
@@ -209,14 +209,14 @@ class _Body:
         alpha = np.clip(0.5 + (edge - radius) / 1.5, 0, 1).astype(np.float32)    # about a pixel of soft edge
         middle = len(self.texture) / 2
         to_texture = _similarity(1 / scale, -angle, (x - left, y - top), (middle, middle))
-        colour = cv2.warpAffine(
+        color = cv2.warpAffine(
             self.texture, to_texture, (right - left, bottom - top),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
         )
         shade = 1.08 - 0.3 * (radius / edge) ** 2 - 0.12 * (dx + 2 * dy) / reach    # round, lit from above
-        colour *= shade.astype(np.float32)[..., None]
+        color *= shade.astype(np.float32)[..., None]
         box = np.s_[top:bottom, left:right]
-        image[box] += alpha[..., None] * (colour - image[box])
+        image[box] += alpha[..., None] * (color - image[box])
         labels[box][radius < edge] = self.number
 
     def _place(self, t: int) -> np.ndarray:
@@ -225,7 +225,7 @@ class _Body:
         return np.array([x + waiting * self._entry, y])
 
     def _position(self, t: int) -> np.ndarray:
-        return self._centre + self._path(t)
+        return self._center + self._path(t)
 
     def _random_path(self, rng: np.random.Generator, size: tuple[int, int]) -> _Wave:
         """A few pixels a frame at 192 x 320; about a third of the bodies leave the frame and return."""

@@ -1,6 +1,6 @@
 """A user's own video as a stream of frames: a video file, a folder of images, a camera or a network stream.
 
-`open_video` recognises which. One frame is held at a time, and how many there are may be unknown.
+`open_video` recognizes which. One frame is held at a time, and how many there are may be unknown.
 """
 
 import os

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("root", type=Path, metavar="ROOT", help="folder of the data set")
-    add("--layout", choices=LAYOUTS, help="default: recognised by the folders in ROOT")
+    add("--layout", choices=LAYOUTS, help="default: recognized by the folders in ROOT")
     add("--year", type=int, choices=(2016, 2017), help="of DAVIS (default: 2017 if ImageSets has its lists)")
     add("--workers", type=positive, metavar="N", help="threads (default: a few more than cores)")
     add("--fast", action="store_true", help="read headers only: sizes and modes, no truncated files, no labels")

@@ -25,7 +25,7 @@ from scripts.arguments import CommandParser, positive
 KINDS = ("JPEGImages", "Annotations")
 PARTIAL, SETTINGS = ".partial", ".prepared.json"
 EPILOG = """\
-Frames are averaged (INTER_AREA) and written as JPEG of quality 95, masks taken by nearest neighbour and written as
+Frames are averaged (INTER_AREA) and written as JPEG of quality 95, masks taken by nearest neighbor and written as
 indexed PNG; frames that are small enough are copied as they are, with their masks, and so is meta.json. A video
 appears in OUTPUT when all of it is written: run the same command again after an interruption, and it goes on.
 

@@ -20,7 +20,7 @@ REFUSED = {
     "16 bits": (lambda: Image.fromarray(square().astype(np.uint16) * 300), "found mode I;16; save it as an indexed"),
     "RGB": (lambda: Image.fromarray(PALETTE[square()]), "found mode RGB; save it as an indexed PNG"),
     "RGBA": (lambda: Image.fromarray(PALETTE[square()]).convert("RGBA"), "found mode RGBA; .*docs/VIDEO.md turns"),
-    "grey with transparency": (lambda: Image.fromarray(square()).convert("LA"), "found mode LA"),
+    "gray with transparency": (lambda: Image.fromarray(square()).convert("LA"), "found mode LA"),
     "anti-aliased": (lambda: Image.fromarray(smooth()), "expected one value per object, found 8 grays.*export it"),
     "soft": (lambda: Image.fromarray(picture()), "expected one value per object, at most 100, found 192 values"),
     "larger than the frame": (lambda: Image.fromarray(square(size=(96, 64))), "expected 64x48 pixels.*found 64x96"),
@@ -77,7 +77,7 @@ def test_numbers_of_255_and_above_are_no_objects(tiny_network):
 
 
 @pytest.mark.parametrize("run", COMMANDS.values(), ids=COMMANDS)
-def test_of_an_indexed_mask_the_numbers_count_and_not_the_colours(run, weights, tmp_path):
+def test_of_an_indexed_mask_the_numbers_count_and_not_the_colors(run, weights, tmp_path):
     path = write_clip(tmp_path)
     mask = Image.fromarray(square(3))
     mask.putpalette(np.roll(PALETTE, 7, axis=0).tobytes())
@@ -106,7 +106,7 @@ def test_proper_label_maps_are_read_in_silence(labels, tmp_path):
         assert np.array_equal(read_label_map(tmp_path / "mask.png"), labels)
 
 
-def test_ground_truth_of_greys_is_not_scored_as_dozens_of_objects(tmp_path, capsys):
+def test_ground_truth_of_grays_is_not_scored_as_dozens_of_objects(tmp_path, capsys):
     for kind in ("truth", "results"):
         (tmp_path / kind / "cat").mkdir(parents=True)
         for index in range(3):

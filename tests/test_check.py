@@ -46,7 +46,7 @@ def test_the_layouts_of_the_miniature_data(miniature):
     assert (report.title, report.counts) == ("folder of frames", {"videos": 3, "frames": 15})
 
 
-def test_2016_in_both_list_forms_recognises_its_masks(tmp_path):
+def test_2016_in_both_list_forms_recognizes_its_masks(tmp_path):
     for form, folder in (("names", "2016"), ("paths", "480p")):
         root = tmp_path / form
         make_2016(root, folder, form == "paths")

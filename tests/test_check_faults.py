@@ -105,7 +105,7 @@ def test_a_fault_in_a_static_set(static, kind, severity, fault):
     assert kinds(check(static), "error", "warning", "note") == kinds(check(static), severity) == {kind: 1}
 
 
-def test_colour_masks_of_still_images_are_read(static):
+def test_color_masks_of_still_images_are_read(static):
     expected = read_mask(static / "00001.png")
     Image.open(static / "00001.png").convert("RGB").save(static / "00001.png")
     assert np.array_equal(read_mask(static / "00001.png"), expected)

@@ -8,7 +8,7 @@ import torch
 
 from dataset import thin_plate
 from dataset.annotated_videos import AnnotatedVideos
-from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolour, static_warps, video_warps, warp
+from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolor, static_warps, video_warps, warp
 from dataset.clips import ClipConfig, Clips, SourceConfig
 from dataset.errors import DatasetError
 from dataset.masks import write_image, write_labels
@@ -93,7 +93,7 @@ def test_a_large_image_is_averaged_not_skipped():
     matrix = np.diag([0.1, 0.1, 1.0])
     warped, _ = warp(stripes, np.zeros((640, 640), np.uint8), matrix, 64)
     assert np.abs(warped[8:-8, 8:-8].astype(int) - 127).max() < 20
-    assert recolour([warped], STATIC_IMAGE, STATIC_FRAME, rng)[0].shape == warped.shape
+    assert recolor([warped], STATIC_IMAGE, STATIC_FRAME, rng)[0].shape == warped.shape
 
 
 def test_the_largest_gap_follows_the_schedule():
@@ -220,7 +220,7 @@ def write_clip(root, frames, annotations, mask_sizes):
 
 
 def half(height, width):
-    """A mask whose object is a chequerboard: seen by every crop, with background beside it."""
+    """A mask whose object is a checkerboard: seen by every crop, with background beside it."""
     rows, columns = np.indices((height, width)) // 20
     return ((rows + columns) % 2).astype(np.uint8)
 

@@ -20,7 +20,7 @@ SIZE = (48, 64)
 
 
 def picture(number):
-    """A flat picture whose grey says its number."""
+    """A flat picture whose gray says its number."""
     return np.full((*SIZE, 3), number % 250, np.uint8)
 
 
