@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dataset.errors import DatasetError
 from dataset.files import write_text
 from dataset.masks import write_image, write_labels
 from dataset.synthetic_clip import SyntheticClip
@@ -67,10 +68,11 @@ def make_youtube(
     JPEGs of all frames. `train` annotates every fifth frame. `valid` annotates an object only in the frame in
     which it first appears, and has a late object in every video; its full ground truth, every fifth frame, lies
     under `valid_ground_truth`. `meta.json` of a split lists, per object, the multiples of five that show it.
-    Raises ValueError for fewer than YOUTUBE_MIN_FRAMES frames.
+    Raises DatasetError for fewer than YOUTUBE_MIN_FRAMES frames.
     """
     if frames < YOUTUBE_MIN_FRAMES:
-        raise ValueError(f"YouTube-VOS clips need at least {YOUTUBE_MIN_FRAMES} frames, got {frames}")
+        raise DatasetError(f"{root}: expected at least {YOUTUBE_MIN_FRAMES} frames per YouTube-VOS clip, found "
+                           f"{frames}; give more --frames")
     videos = {"train": 12, "valid": 4} if videos is None else videos
     with tqdm(total=sum(videos.values()) * frames, desc="YouTube-VOS", unit="frame", disable=not progress) as bar:
         for split, count in videos.items():

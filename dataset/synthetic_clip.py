@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dataset.errors import DatasetError
+from dataset.masks import in_pixels
 from dataset.synthetic_texture import draw_clutter, draw_pillars, draw_scene, random_palette, random_texture
 
 _FIRST_SHARE = 0.017     # of the pixels: what an object must show in frame 0
@@ -36,9 +38,9 @@ class SyntheticClip:
         late: int | None = None,
     ) -> None:
         if not 1 <= objects <= 6 or min(size) < 32 or length < 1 or seed < 0 or (late or 0) < 0:
-            raise ValueError(
-                "expected seed >= 0, sides >= 32, length >= 1, 1 to 6 objects and late >= 0, "
-                f"got {seed=}, {size=}, {length=}, {objects=}, {late=}"
+            raise DatasetError(
+                "synthetic clip: expected seed >= 0, sides >= 32, length >= 1, 1 to 6 objects and late >= 0, "
+                f"found {seed=}, {size=}, {length=}, {objects=}, {late=}; change the argument that is out of range"
             )
         self.seed, self.size, self.length, self.objects = seed, (size[0], size[1]), length, objects
         self.appears = {number: 0 for number in range(1, objects + 1)}
@@ -91,7 +93,8 @@ class SyntheticClip:
             self._bodies = sorted([*others, body], key=lambda body: body.depth)
             if self._all_shown():
                 return
-        raise ValueError(f"{self.objects} objects do not fit into a first frame of size {self.size}")
+        raise DatasetError(f"synthetic clip: expected {self.objects} objects to fit into the first frame, found too "
+                           f"little room in {in_pixels(self.size)}; use a larger size or fewer objects")
 
     def _all_shown(self) -> bool:
         shares = {}
