@@ -13,7 +13,7 @@ from dataset.label_maps import labels_at_size
 from dataset.masks import VOID, read_image, read_labels
 
 FRAMES = 3
-ATTEMPTS = 5          # draws of a clip before one without an object is accepted
+ATTEMPTS = 5          # number of draws before a clip without an object is accepted
 REVERSE = 0.5         # probability of playing the clip backwards
 
 
@@ -22,8 +22,8 @@ class AnnotatedVideos:
     """Videos as lists of (frame, annotation) paths, annotated frames only.
 
     Attributes:
-        stride: video frames between two annotated ones; the largest gap is counted in them (YouTube-VOS: 5).
-        binary: every label > 0 is the one object (DAVIS 2016).
+        stride: distance of two annotated frames, in video frames (YouTube-VOS: 5); the largest gap is in video frames.
+        binary: every label above 0 is the one object (DAVIS 2016).
     """
 
     videos: tuple[tuple[tuple[Path, Path], ...], ...]
@@ -36,8 +36,8 @@ class AnnotatedVideos:
     def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8, 0 to `request.max_objects`.
 
-        Objects are drawn from those visible in the clip's first frame and numbered anew. Raises DatasetError for
-        files that cannot be read and for an annotation of another shape than its frame's.
+        Objects are drawn from those visible in the first frame of the clip and numbered from 1. Raises DatasetError
+        for files that cannot be read and for an annotation of another shape than its frame.
         """
         for _ in range(ATTEMPTS):
             frames, labels = self._draw(self.videos[item], request, rng)

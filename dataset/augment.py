@@ -21,12 +21,12 @@ _GRAY_PROBABILITY = 0.05
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """What is asked of a clip, whichever source it comes from."""
+    """What a clip of any source must be like."""
 
     crop: int                   # pixels, both sides
     max_gap: int = 5            # largest gap between its frames, in video frames
     max_objects: int = 2
-    thin_plate: float = 0.0     # probability of a thin-plate-spline warp of a frame (still images only)
+    thin_plate: float = 0.0     # probability that a frame is warped by a thin-plate spline (still images only)
     area: tuple[float, float] = (0.36, 1.0)     # share of a video frame that its crop shows
 
 
@@ -56,7 +56,7 @@ def static_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.G
     warps = []
     for _ in range(frames):
         affine = _about_center(_affine(rng, degrees=20, shear=10, scale=(0.9, 1.1)), size)
-        left = rng.uniform(0, max(0.0, width * resize - crop))     # rounding may leave the shorter side just under
+        left = rng.uniform(0, max(0.0, width * resize - crop))     # rounding may make the shorter side slightly smaller
         top = rng.uniform(0, max(0.0, height * resize - crop))
         warps.append(_translate(-left, -top) @ _scale(resize) @ affine @ common)
     return warps
@@ -83,12 +83,11 @@ def warp(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply a warp to an image [H, W, 3] (bilinear) and its labels [H, W] (nearest) -> [crop, crop, ...].
 
-    `shifts` [crop, crop, 2], where given, bends the output on top of `matrix`, in the same resampling
-    (`dataset.thin_plate`).
+    `shifts` [crop, crop, 2], if given, also bends the output, in the same resampling (`dataset.thin_plate`).
     """
     labels = _resample(labels, matrix, crop, shifts, cv2.INTER_NEAREST)
     shrink = 1 / math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
-    if shrink >= 2:        # bilinear sampling would skip pixels: average them first
+    if shrink >= 2:        # bilinear sampling would skip pixels, so they are averaged first
         factor = 1 / int(shrink)
         before = image.shape
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
@@ -97,7 +96,7 @@ def warp(
 
 
 def recolor(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator) -> list[np.ndarray]:
-    """Color changes: `clip` (and gray, 5 %) alike for all images, `frame` anew for each. [H, W, 3] uint8."""
+    """Change colors: `clip` (and gray, 5 %) is drawn once for all images, `frame` once per image. [H, W, 3] uint8."""
     shared, gray = _draw(clip, rng), rng.random() < _GRAY_PROBABILITY
     result = []
     for image in images:

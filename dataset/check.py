@@ -1,4 +1,4 @@
-"""The data doctor: names the layout of a data set, counts it, and finds what would trip training or evaluation.
+"""The data doctor: names the layout of a data set, counts what it holds, and finds what readers would refuse.
 
 `dataset/layouts.py` recognizes a layout and lists it as videos of frames and masks; here every file is read. What
 evaluation refuses is an error (`dataset/label_maps.py` judges masks for both).
@@ -17,13 +17,14 @@ from dataset.errors import DatasetError, Problem
 from dataset.findings import SEVERITIES, Finding, finding_of
 from dataset.folder import frame_size_problem
 from dataset.image_files import UNREADABLE, unreadable_problem
-from dataset.layouts import MaskRole, Pair, Video, list_videos, recognize
+from dataset.layouts import list_videos, recognize
+from dataset.listed_videos import MaskRole, Pair, Video
 from dataset.masks import VOID
 
 
 @dataclass
 class Report:
-    """A data set's layout in words, what it holds (thing -> number), and findings, worst first."""
+    """The layout of a data set in words, what it holds (thing -> number), and the findings, worst first."""
 
     title: str
     counts: dict[str, int]
@@ -32,7 +33,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What reading one pair showed."""
+    """What was read of one pair."""
 
     frame_size: tuple[int, int] | None      # (height, width)
     values: Values                          # of the mask, above 0
@@ -47,7 +48,7 @@ def check(
 
     Args:
         layout: one of LAYOUTS; None: recognize it. year: of DAVIS; None: 2017 if there are lists of 2017.
-        workers: threads. fast: read headers only, which finds neither truncated files nor wrong labels.
+        workers: number of threads. fast: read headers only; this finds neither truncated files nor wrong labels.
 
     Raises DatasetError if there is no such folder, or none of the layouts is found in it.
     """
@@ -103,7 +104,7 @@ def _frame_size(path: Path, fast: bool) -> tuple[int, int]:
 
 
 def _across(video: Video, shown: list[_Seen]) -> list[Finding]:
-    """Judge what only shows when all of a video has been read."""
+    """Judge what can only be judged when all of a video has been read."""
     if video.labels == "static":
         return []
     findings = []
@@ -123,7 +124,7 @@ def _across(video: Video, shown: list[_Seen]) -> list[Finding]:
 
 
 def _convention(root: Path, by_video: list[tuple[Video, list[_Seen]]]) -> list[Finding]:
-    """The note that says in which way the masks of DAVIS 2016 are binary."""
+    """A note on the values of the masks of DAVIS 2016, if they are 0 and 255."""
     binary = [each.values for video, shown in by_video if video.labels == "binary" for each in shown if each.values]
     count = binary.count((VOID,))
     if not count:

@@ -1,8 +1,7 @@
-"""What the data doctor says of one mask, by what evaluation and training do with it."""
+"""The data doctor's judgment of one mask, which depends on what evaluation and training do with it."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -10,7 +9,7 @@ from PIL import Image
 from dataset.errors import Problem
 from dataset.findings import Finding, Severity, finding_of
 from dataset.label_maps import MANY, given_problem, size_problem, values_problem
-from dataset.layouts import MaskRole
+from dataset.listed_videos import Labels, MaskRole
 from dataset.masks import VOID, labels_in, mode_problem, pixels_of
 
 Values = tuple[int, ...] | None     # above 0, of a mask; None: not known
@@ -18,14 +17,13 @@ Judged = list[tuple[Severity, Problem]]
 
 
 def check_mask(
-    path: Path, frame: Path | None, frame_size: tuple[int, int] | None,
-    labels: Literal["binary", "objects", "static"], role: MaskRole, fast: bool,
+    path: Path, frame: Path | None, frame_size: tuple[int, int] | None, labels: Labels, role: MaskRole, fast: bool
 ) -> tuple[Values, list[Finding]]:
     """Judge one mask.
 
     Args:
-        frame, frame_size: of the mask, if they are known; sizes are (height, width).
-        labels, role: what the masks of its `Video` hold, and what evaluation does with this one.
+        frame, frame_size: the frame of the mask and its (height, width), if they are known.
+        labels, role: content of the masks of its `Video`, and what evaluation does with this one.
         fast: judge by the header alone.
 
     Returns its values above 0 and the findings. Raises what Pillow raises for files that cannot be read.
@@ -42,7 +40,7 @@ def check_mask(
 
 
 def _size(image: Image.Image, frame: Path, frame_size: tuple[int, int], exact: bool) -> Judged:
-    """The same shape is enough, with a warning, unless the mask is compared with a result pixel by pixel."""
+    """A size that differs by rounding is a warning, but an error in a mask that results are compared with."""
     size = (image.height, image.width)
     if problem := size_problem(size, frame_size, frame, exact):
         return [("error", problem)]
@@ -52,7 +50,7 @@ def _size(image: Image.Image, frame: Path, frame_size: tuple[int, int], exact: b
 
 
 def _video_mask(image: Image.Image, binary: bool, role: MaskRole, fast: bool) -> tuple[Values, Judged]:
-    """Every reader refuses a mask of another mode; the rest is refused only of masks that are given."""
+    """Every reader refuses a mask of another mode. Other problems are errors only in masks that are given."""
     if problem := mode_problem(image):
         return None, [("error", problem)]
     pixels = None if fast else pixels_of(image)
@@ -63,7 +61,7 @@ def _video_mask(image: Image.Image, binary: bool, role: MaskRole, fast: bool) ->
 
 
 def _doubts(pixels: np.ndarray, binary: bool) -> Judged:
-    """What readers accept although it may be a mistake."""
+    """What readers accept but may be a mistake."""
     values = _above_zero(pixels)
     if not values:
         return [("warning", Problem("empty mask", "an object", "only 0 (background)",
@@ -81,7 +79,7 @@ def _doubts(pixels: np.ndarray, binary: bool) -> Judged:
 
 
 def _still_image(image: Image.Image, fast: bool) -> tuple[Values, Judged]:
-    """Training cuts the mask of a still image at half of its maximum, a color image by its brightest channel."""
+    """Training cuts the mask of a still image at half of its maximum; of a color mask, the brightest channel."""
     colored = image.mode in ("RGB", "RGBA")
     if not colored and (problem := mode_problem(image)):
         return None, [("error", problem)]

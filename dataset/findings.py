@@ -27,5 +27,6 @@ class Finding:
 
 
 def finding_of(severity: Severity, file: Path, problem: Problem) -> Finding:
+    """The finding of a file's problem."""
     kind, *words = astuple(problem)
     return Finding(severity, kind, str(file), *words)

@@ -21,7 +21,7 @@ _COLORED = 22   # the DAVIS palette colors this many entries; the rest are grays
 def _davis_palette() -> np.ndarray:
     """The palette of the DAVIS 2017 annotations, `[256, 3]` uint8.
 
-    The bits of an index, lowest first, are dealt to R, G, B from their highest bit down (the Pascal VOC rule).
+    The bits of an index, from the lowest, go to R, G, B in turn, from their highest bit down (the Pascal VOC rule).
     """
     palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     for index in range(_COLORED):
@@ -78,7 +78,7 @@ def labels_in(labels: np.ndarray) -> list[int]:
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write `[H, W]` uint8 as an indexed PNG with the DAVIS palette; the file appears whole or not at all."""
+    """Write `[H, W]` uint8 as an indexed PNG with the DAVIS palette, atomically."""
     image = Image.fromarray(labels.astype(np.uint8, copy=False))
     image.putpalette(PALETTE.tobytes())
     write_image(path, image)
@@ -88,14 +88,14 @@ def write_image(path: Path, image: "Image.Image | np.ndarray", **options: object
     """Write a PIL image or an RGB array in the format of the path's suffix, atomically."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
-    encoded = io.BytesIO()       # first to memory: Pillow's own writing says little of what went wrong
+    encoded = io.BytesIO()       # first to memory: errors of Pillow's own writing say little
     image.save(encoded, format=Image.registered_extensions()[path.suffix.lower()], **options)
     with atomic_write(path) as partial:
         partial.write_bytes(encoded.getbuffer())
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, opacity: float = 0.5) -> np.ndarray:
-    """Blend the palette's colors over objects and draw their outlines. All `[H, W, ...]` uint8."""
+    """Blend the colors of the palette over the objects and draw their outlines. All `[H, W, ...]` uint8."""
     colored = PALETTE[labels].astype(np.float32)
     inside = (labels > 0)[..., None]
     blended = np.where(inside, (1 - opacity) * image + opacity * colored, image)

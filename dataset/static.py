@@ -30,7 +30,7 @@ class StaticImages:
     def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8 (0 and 1).
 
-        Raises DatasetError for files that cannot be read and for a mask of another shape than its image's.
+        Raises DatasetError for files that cannot be read and for a mask of another shape than its image.
         """
         image_path, mask_path = self.pairs[item]
         image = read_image(image_path)
@@ -55,8 +55,10 @@ def read_folders(root: Path, images: str, masks: str) -> StaticImages:
 
 
 def match_pairs(root: Path) -> list[tuple[Path, Path | None]]:
-    """JPEGs at any depth and the PNG beside each: `name.png` of `name.jpg` (ECSSD, FSS-1000's class folders) or
-    `name_gt.png` of `name_im.jpg` (BIG); None where there is neither."""
+    """JPEGs at any depth, each with the PNG beside it; None if there is none.
+
+    The PNG of `name.jpg` is `name.png` (ECSSD, class folders of FSS-1000), of `name_im.jpg` `name_gt.png` (BIG).
+    """
     masks = {path.with_suffix(""): path for path in list_files_below(root, (".png",))}
     return [
         (image, masks.get(image.with_suffix("")) or masks.get(image.with_name(image.stem.removesuffix("_im") + "_gt")))
@@ -71,8 +73,10 @@ def match_folders(images: Path, masks: Path) -> list[tuple[Path, Path | None]]:
 
 
 def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
-    """Folders (images, masks) whose names differ in that word alone: DUTS-TR-Image, DUTS-TR-Mask; HRSOD_train,
-    HRSOD_train_mask."""
+    """Folders (images, masks) whose names differ only in that word.
+
+    Examples: DUTS-TR-Image and DUTS-TR-Mask; HRSOD_train and HRSOD_train_mask.
+    """
     words = {path: re.split("[-_ ]", path.name.lower()) for path in sorted(root.iterdir()) if path.is_dir()}
     names = {path: [word for word in words[path] if word not in _IMAGE_WORDS | _MASK_WORDS] for path in words}
     masks = [path for path in words if _MASK_WORDS.intersection(words[path])]
@@ -80,7 +84,7 @@ def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; color ones (FSS-1000) by their brightest channel.
+    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; of a color mask (FSS-1000), the brightest channel.
 
     Raises DatasetError if it cannot be read.
     """
@@ -101,7 +105,7 @@ def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> 
 
 
 def _binary(mask: np.ndarray) -> np.ndarray:
-    """0/1 and 0/255 masks, anti-aliased ones too -> 0 and 1."""
+    """0/1 and 0/255 masks, also anti-aliased ones -> 0 and 1."""
     return (mask > mask.max() / 2).astype(np.uint8)
 
 

@@ -1,8 +1,8 @@
 """A seeded clip of textured objects moving over a textured scene, with exact masks, of any length.
 
-Every frame is a pure function of (seed, frame number): motion is made of sinusoids, so it stays bounded for
-ever, frames can be drawn in any order, and an endless stream keeps nothing. Lengths are in pixels, times in
-frames, angles in radians.
+Every frame is a pure function of (seed, frame number). Motion is a sum of sinusoids: it stays bounded forever, frames
+can be drawn in any order, and an endless stream keeps nothing. Lengths are in pixels, times in frames, angles in
+radians.
 """
 
 from collections.abc import Iterator
@@ -16,21 +16,21 @@ from dataset.errors import DatasetError
 from dataset.masks import in_pixels
 from dataset.synthetic_texture import draw_clutter, draw_pillars, draw_scene, random_palette, random_texture
 
-_FIRST_SHARE = 0.017     # of the pixels: what an object must show in frame 0
-_LATE_SHARE = 0.002      # the same for a late object, which is still entering in its first frame
+_FIRST_SHARE = 0.017     # share of the pixels that an object must cover in frame 0
+_LATE_SHARE = 0.002      # the same for a late object, which still enters in its first frame
 _ATTEMPTS = 500
-_WIDEST = 0.42           # of the shorter side: the mean diameter of the largest objects
+_WIDEST = 0.42           # mean diameter of the largest objects, as a share of the shorter side
 _ANGLES = 256            # samples of an outline
-_ENTRY = 15              # frames that a late object takes to slide in
+_ENTRY = 15              # number of frames in which a late object slides in
 
 
 class SyntheticClip:
-    """A clip whose `frame(t)` can be asked for any t >= 0, also beyond its length.
+    """A clip with a `frame(t)` for any t >= 0, also beyond its length.
 
-    seed: any integer >= 0; it decides everything. size: (height, width), sides of at least 32 pixels.
-    objects: 1 to 6, numbered from 1. late: the frame in which the last object first appears, absent before.
-    `appears` maps an object to the first frame that it may be seen in. Raises ValueError when an argument is
-    out of range, or when the objects do not fit into the first frame.
+    seed: any integer >= 0; it determines everything. size: (height, width), sides of at least 32 pixels. objects: 1 to
+    6, numbered from 1. late: the frame in which the last object first appears. `appears` maps an object to the first
+    frame that may show it. Raises DatasetError if an argument is out of range, or if the objects do not fit into the
+    first frame.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SyntheticClip:
         rng = np.random.default_rng([1, seed])
         palettes = [random_palette(rng) for _ in range(objects)]
         if rng.random() < 0.15:
-            palettes[-1] = palettes[0]        # two of a kind: only place and pattern tell them apart
+            palettes[-1] = palettes[0]        # two similar objects: only place and pattern distinguish them
         self._scene = _Scene(rng, self.size, palettes)
         self._bodies: list[_Body] = []
         for number, palette in enumerate(palettes, start=1):
@@ -73,7 +73,7 @@ class SyntheticClip:
         return np.clip(image, 0, 255).astype(np.uint8), labels
 
     def _paint(self, image: np.ndarray, t: int) -> np.ndarray:
-        """Paint bodies, far ones first, then the pillars onto `image`, in place; return the labels."""
+        """Paint the bodies, far ones first, then the pillars onto `image`, in place; return the labels."""
         labels = np.zeros(self.size, np.uint8)
         for body in self._bodies:
             if t >= self.appears[body.number]:
@@ -85,7 +85,7 @@ class SyntheticClip:
         return labels
 
     def _admit(self, rng: np.random.Generator, number: int, palette: np.ndarray) -> None:
-        """Add a body whose first frame shows it, and leaves the others visible in theirs."""
+        """Add a body that is visible in its first frame and leaves the others visible in theirs."""
         others, extent = self._bodies, int(_WIDEST * 1.5 * min(self.size))
         texture = random_texture(rng, (extent, extent), palette)
         for _ in range(_ATTEMPTS):
@@ -112,7 +112,7 @@ class _Wave:
     """Two incommensurable sinusoids for each of D quantities."""
 
     amplitude: np.ndarray    # [2, D]
-    frequency: np.ndarray    # [2, D], radians a frame
+    frequency: np.ndarray    # [2, D], radians per frame
     phase: np.ndarray        # [2, D]
 
     @classmethod
@@ -133,7 +133,7 @@ class _Wave:
 
 
 class _Scene:
-    """The panning, zooming, swaying background, and on some clips pillars that pass before the objects."""
+    """The background, which pans, zooms and sways, and in some clips pillars in front of the objects."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], palettes: list[np.ndarray]) -> None:
         self.size = size
@@ -152,7 +152,7 @@ class _Scene:
         return self._view(self._canvas, t, parallax=1.0)
 
     def before(self, t: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Color `[H, W, 3]` and alpha `[H, W]` in 0..1, both float32, of what stands before the objects."""
+        """Color `[H, W, 3]` and alpha `[H, W]` in 0..1, both float32, of the pillars."""
         if self._pillars is None:
             return None
         view = self._view(self._pillars, t, parallax=1.5).astype(np.float32)
@@ -169,7 +169,7 @@ class _Scene:
 
 
 class _Body:
-    """One object: a star-shaped outline whose harmonics swing, filled with a texture that moves with it."""
+    """One object: a star-shaped outline whose harmonics swing, filled with a texture that moves along."""
 
     def __init__(
         self, rng: np.random.Generator, number: int, size: tuple[int, int], start: int, texture: np.ndarray
@@ -188,7 +188,7 @@ class _Body:
         self._harmonics = np.cos(harmonics[:, None] * angles + rng.uniform(0, 2 * np.pi, (6, 1)))
         self._path = self._random_path(rng, size)
         self._turn = _Wave.random(rng, amplitude=[rng.uniform(0.3, 1.6), 0.16], period=(70, 200))
-        # A late object comes in from the side nearer to where it is going.
+        # A late object enters from the side that is nearer to its target.
         target = self._position(start)[0]
         gap = 0.35 * self.radius
         self._entry = -target - gap if target < size[1] / 2 else size[1] - target + gap
@@ -231,7 +231,7 @@ class _Body:
         return self._center + self._path(t)
 
     def _random_path(self, rng: np.random.Generator, size: tuple[int, int]) -> _Wave:
-        """A few pixels a frame at 192 x 320; about a third of the bodies leave the frame and return."""
+        """A few pixels per frame at 192 x 320; about a third of the bodies leave the frame and return."""
         reach = np.array(size[::-1]) * rng.uniform([0.1, 0.08], [0.4, 0.25])
         speed = min(size) / 192 * rng.uniform(1.5, 4.0, 2)
         if rng.random() < 0.35:
@@ -243,6 +243,6 @@ class _Body:
 
 
 def _similarity(scale: float, angle: float, source: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """`[2, 3]`: rotate by `angle` and scale about `source`, which lands on `target`."""
+    """`[2, 3]`: rotate by `angle` and scale about `source`, which is moved to `target`."""
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.column_stack([turn, np.asarray(target) - turn @ np.asarray(source)])

@@ -1,6 +1,6 @@
-"""Random textures and the still parts of a synthetic scene: backdrop, clutter and pillars.
+"""Random textures and the static parts of a synthetic scene: backdrop, clutter and pillars.
 
-Colors are RGB in 0..255; a palette is `[3, 3]` float32, one color a row.
+Colors are RGB in 0..255; a palette is `[3, 3]` float32, one color per row.
 """
 
 import cv2
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def random_palette(rng: np.random.Generator, muted: bool = False) -> np.ndarray:
-    """Three colors of which the first two differ clearly in brightness; muted ones are grayer."""
+    """Three colors of which the first two differ clearly in brightness; muted ones are less saturated."""
     hue = rng.uniform(0, 360) + rng.normal(0, 25 if muted else 70, 3)
     saturation = rng.uniform(0.05, 0.5, 3) if muted else rng.uniform(0.15, 0.95, 3)
     value = rng.uniform(0.25, 0.6) + np.array([0.0, rng.uniform(0.15, 0.4), rng.uniform(0, 0.3)])
@@ -19,7 +19,7 @@ def random_palette(rng: np.random.Generator, muted: bool = False) -> np.ndarray:
 def octave_noise(
     rng: np.random.Generator, size: tuple[int, int], cells: float, octaves: int = 4
 ) -> np.ndarray:
-    """Smooth noise `[H, W]` float32 with mean 0 and deviation 1; `cells` bumps fit along the longer side."""
+    """Smooth noise `[H, W]` float32 of mean 0 and standard deviation 1, with `cells` bumps along the longer side."""
     height, width = size
     noise = np.zeros(size, np.float32)
     for octave in range(octaves):
@@ -69,7 +69,7 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_clutter(rng: np.random.Generator, scene: np.ndarray, palettes: list[np.ndarray]) -> None:
-    """Paint still shapes onto `scene` uint8, in place; every other scene has some that borrow `palettes`."""
+    """Paint static shapes onto `scene` uint8, in place; in half of the scenes, some have the colors of `palettes`."""
     side = min(scene.shape[:2])
     borrowed = rng.integers(1, 4) if rng.random() < 0.5 else 0
     for index in range(rng.integers(8, 17)):

@@ -1,6 +1,6 @@
 """A user's own video as a stream of frames: a video file, a folder of images, a camera or a network stream.
 
-`open_video` recognizes which. One frame is held at a time, and how many there are may be unknown.
+`open_video` recognizes the kind. One frame is kept in memory at a time; the number of frames may be unknown.
 """
 
 import os
@@ -19,8 +19,8 @@ from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame, frame_size_problem
 from dataset.image_files import list_images
 
-_PATIENCE = (15_000, 10_000)     # milliseconds until a network stream that does not open, or stalls, has ended
-_TEXT = int.from_bytes(b"ansi", "little")      # FFmpeg's codec for text files, which it draws as a terminal would
+_PATIENCE = (15_000, 10_000)     # milliseconds to wait for a network stream to open, and for its next frame
+_TEXT = int.from_bytes(b"ansi", "little")      # FFmpeg's codec for text files, which it would draw like a terminal
 
 
 class VideoSource(Protocol):
@@ -28,20 +28,19 @@ class VideoSource(Protocol):
 
     name: str                          # for messages and records
     size: tuple[int, int]              # (height, width)
-    announced: int | None              # frames to expect: exact for folders, the file's word for videos
-    fps: float | None                  # frames per second, where that is known
-    live: bool                         # frames come when they come; those that come too fast are dropped
-    frame_names: list[str] | None      # where they are known before reading
+    announced: int | None              # expected number of frames: exact for folders, as the file states for videos
+    fps: float | None                  # frames per second; None: unknown
+    live: bool                         # frames arrive in real time; those that arrive too fast are dropped
+    frame_names: list[str] | None      # None: unknown before reading
 
     def __iter__(self) -> Iterator[Frame]: ...
 
 
 def open_video(source: Path | str, excluded: Iterable[Path | str] = ()) -> VideoSource:
-    """A path, a camera's number or a stream's URL -> the frames of it.
+    """The frames of a path, the number of a camera, or the URL of a stream.
 
-    Args:
-        excluded: files in a folder of images that are no frames: the masks.
-    Raises DatasetError for whatever is not there or is no video.
+    `excluded`: files in a folder of images that are no frames, such as masks. Raises DatasetError for a source that is
+    missing or no video.
     """
     text, path = str(source), Path(source).expanduser()
     if path.is_dir():
@@ -83,11 +82,14 @@ class ImageFolder(VideoSource):
 
 
 class CapturedVideo(VideoSource):
-    """What OpenCV decodes, upright where the file says how it was held; frames are called 00000, 00001, ...
+    """A video that OpenCV decodes; frames are called 00000, 00001, ...
+
+    Frames are turned upright if the file says how the camera was held.
 
     Args:
-        capture: opened. name: for messages. live: None: live is what announces no number of frames.
-    Raises DatasetError where no frame can be decoded.
+        capture: an opened source. name: for messages. live: None: live if it states no number of frames.
+
+    Raises DatasetError if no frame can be decoded.
     """
 
     frame_names = None
@@ -104,11 +106,11 @@ class CapturedVideo(VideoSource):
             raise DatasetError(f"{name}: expected a camera, found none that delivers a picture; check its number, and "
                                "that no other program uses it" if live else
                                f"{name}: expected a video, found nothing that decodes as one; play it to see whether "
-                               "it is whole, or convert it (ffmpeg -i FILE video.mp4)")
+                               "it is complete, or convert it (ffmpeg -i FILE video.mp4)")
         self.size = self._first.shape[:2]
 
     def __iter__(self) -> Iterator[Frame]:
-        """Warns where fewer frames can be read than the file announces. Raises DatasetError for another size."""
+        """Warns if fewer frames can be read than the file states. Raises DatasetError for a frame of another size."""
         count = 0
         for image in self._newest() if self.live else self._every():
             if problem := frame_size_problem(image.shape[:2], self.size, "the first"):
@@ -131,7 +133,7 @@ class CapturedVideo(VideoSource):
             self._capture.release()
 
     def _newest(self) -> Iterator[np.ndarray]:
-        """The first picture, then always the newest: a thread reads all, so that none waits in the driver."""
+        """The first picture, then always the newest: a thread reads all of them, so that none waits in the driver."""
         latest: deque[np.ndarray | None] = deque(maxlen=1)
         arrived, stop = threading.Condition(), threading.Event()
 
@@ -146,7 +148,7 @@ class CapturedVideo(VideoSource):
                     offer(image)
             finally:
                 offer(None)
-                self._capture.release()        # here alone: releasing while another thread reads crashes
+                self._capture.release()        # only here: releasing while another thread reads crashes
 
         thread = threading.Thread(target=read, name=f"reader of {self.name}", daemon=True)
         thread.start()
@@ -168,7 +170,7 @@ class CapturedVideo(VideoSource):
 
 
 def _open(source: str | int, backend: int, options: tuple[int, ...] = ()) -> cv2.VideoCapture:
-    """Open without the libraries' own messages: ours say what is wrong."""
+    """Open a source without messages of the libraries; our own say what is wrong."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(cv2.utils, "logging", cv2)            # its place in OpenCV 5, and in 4
     level = logging.setLogLevel(0)

@@ -90,7 +90,7 @@ def test_what_is_missing_is_named(tmp_path):
     (tmp_path / "JPEGImages/480p/bear").rmdir()
     check("a sequence", r"JPEGImages/480p/bear: expected a folder of images, found nothing there")
     (tmp_path / "ImageSets/2017/val.txt").write_text("\n")
-    check("names", r"val\.txt: expected the names of sequences, one a line, found none")
+    check("names", r"val\.txt: expected the names of sequences, one per line, found none")
 
 
 def test_frames_are_opened_by_content_in_natural_order(tmp_path):
