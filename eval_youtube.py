@@ -12,8 +12,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.files import whole
-from dataset.folder import list_images
+from dataset.files import atomic_write
+from dataset.image_files import list_images
 from dataset.youtube import YouTubeSequence, read_categories
 from inference.commands import LESS_MEMORY, command
 from inference.data_options import YouTubeOptions
@@ -87,7 +87,7 @@ def score(
 def write_zip(output: Path, videos: list[str]) -> Path:
     """OUTPUT/submission.zip with Annotations/<video>/<frame>.png, as the server asks for; written atomically."""
     archive = output / "submission.zip"
-    with whole(archive) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+    with atomic_write(archive) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
         for video in videos:
             for mask in sorted((output / MASKS / video).glob("*.png")):
                 undated = zipfile.ZipInfo(f"{MASKS}/{video}/{mask.name}")      # the same masks, the same bytes

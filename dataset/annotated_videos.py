@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolour, video_warps, warp
+from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolor, video_warps, warp
 from dataset.errors import DatasetError
-from dataset.masks import VOID, labels_at_size, read_image, read_labels
+from dataset.image_files import by_frame_name, list_images
+from dataset.label_maps import labels_at_size
+from dataset.masks import VOID, read_image, read_labels
 
 FRAMES = 3
-ATTEMPTS = 5          # draws of a clip before one without an object is accepted
+ATTEMPTS = 5          # number of draws before a clip without an object is accepted
 REVERSE = 0.5         # probability of playing the clip backwards
 
 
@@ -20,8 +22,8 @@ class AnnotatedVideos:
     """Videos as lists of (frame, annotation) paths, annotated frames only.
 
     Attributes:
-        stride: video frames between two annotated ones; the largest gap is counted in them (YouTube-VOS: 5).
-        binary: every label > 0 is the one object (DAVIS 2016).
+        stride: distance of two annotated frames, in video frames (YouTube-VOS: 5); the largest gap is in video frames.
+        binary: every label above 0 is the one object (DAVIS 2016).
     """
 
     videos: tuple[tuple[tuple[Path, Path], ...], ...]
@@ -34,8 +36,8 @@ class AnnotatedVideos:
     def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8, 0 to `request.max_objects`.
 
-        Objects are drawn from those visible in the clip's first frame and numbered anew. Raises DatasetError for
-        files that cannot be read and for an annotation of another shape than its frame's.
+        Objects are drawn from those visible in the first frame of the clip and numbered from 1. Raises DatasetError
+        for files that cannot be read and for an annotation of another shape than its frame.
         """
         for _ in range(ATTEMPTS):
             frames, labels = self._draw(self.videos[item], request, rng)
@@ -61,7 +63,7 @@ class AnnotatedVideos:
         images, labels = zip(
             *(warp(*frame, matrix, crop) for frame, matrix in zip(loaded, warps, strict=True)), strict=True
         )
-        return np.stack(recolour(images, VIDEO_CLIP, VIDEO_FRAME, rng)), np.stack(labels)
+        return np.stack(recolor(images, VIDEO_CLIP, VIDEO_FRAME, rng)), np.stack(labels)
 
     def _load(self, frame: Path, annotation: Path) -> tuple[np.ndarray, np.ndarray]:
         image = read_image(frame)
@@ -77,10 +79,10 @@ def video_names(folder: Path) -> list[str]:
 def read_video_folders(
     frames: Path, annotations: Path, names: Sequence[str], stride: int = 1, binary: bool = False
 ) -> AnnotatedVideos:
-    """Videos as folders of `<number>.jpg` frames and `<number>.png` annotations of the same names.
+    """Videos as folders of frames and of annotations of the same names, in natural order.
 
-    Those of fewer than FRAMES annotations are left out. Raises DatasetError for a video of `names` or a frame that is
-    not there, and if no video is left.
+    Videos with fewer than FRAMES annotations are skipped. Raises DatasetError for a video of `names` or a frame that
+    is missing, and if no video is left.
     """
     for folder in (frames, annotations):
         _present(folder)
@@ -88,16 +90,17 @@ def read_video_folders(
     for name in names:
         if not (annotations / name).is_dir():
             raise DatasetError(f"{annotations / name}: expected the annotations of a listed video, found no such "
-                               "folder; restore them, or take the video off the list")
-        pairs = tuple(
-            (frames / name / f"{path.stem}.jpg", path) for path in sorted((annotations / name).glob("*.png"))
-        )
-        if pairs and not pairs[0][0].is_file():
-            raise DatasetError(f"{pairs[0][0]}: expected the frame of {pairs[0][1]}, found no such file")
-        if len(pairs) >= FRAMES:
-            videos.append(pairs)
+                               "folder; restore them, or remove the video from the list")
+        masks = by_frame_name(list_images(annotations / name))
+        images = by_frame_name(list_images(frames / name)) if masks else {}
+        if missing := [stem for stem in masks if stem not in images]:
+            raise DatasetError(f"{frames / name / missing[0]}.jpg: expected the frame of {masks[missing[0]]}, found "
+                               "no such file; restore the frame, or remove the annotation")
+        if len(masks) >= FRAMES:
+            videos.append(tuple((images[stem], mask) for stem, mask in masks.items()))
     if not videos:
-        raise DatasetError(f"{annotations}: expected videos of at least {FRAMES} annotated frames, found none")
+        raise DatasetError(f"{annotations}: expected videos of at least {FRAMES} annotated frames, found none; check "
+                           "the source's root and list")
     return AnnotatedVideos(tuple(videos), stride, binary)
 
 

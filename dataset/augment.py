@@ -1,7 +1,7 @@
-"""Sequence-consistent augmentation: one warp and one colour matrix per frame, image and mask together.
+"""Sequence-consistent augmentation: one warp and one color matrix per frame, image and mask together.
 
 Every geometric step (flip, scale, affine, resize, crop) is a 3x3 matrix; their product is applied in a single
-resampling. Every colour step (brightness, contrast, saturation, hue, grey) is affine in RGB; their product is
+resampling. Every color step (brightness, contrast, saturation, hue, gray) is affine in RGB; their product is
 a single 3x4 matrix. Ranges: those of STCN.
 """
 
@@ -16,23 +16,23 @@ from dataset import thin_plate
 
 FILL = (124, 116, 104)                                     # ImageNet mean, RGB: what warped-in borders show
 _LUMA = np.array([0.299, 0.587, 0.114])
-_GREY_PROBABILITY = 0.05
+_GRAY_PROBABILITY = 0.05
 
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """What is asked of a clip, whichever source it comes from."""
+    """What a clip of any source must be like."""
 
     crop: int                   # pixels, both sides
     max_gap: int = 5            # largest gap between its frames, in video frames
     max_objects: int = 2
-    thin_plate: float = 0.0     # probability of a thin-plate-spline warp of a frame (still images only)
+    thin_plate: float = 0.0     # probability that a frame is warped by a thin-plate spline (still images only)
     area: tuple[float, float] = (0.36, 1.0)     # share of a video frame that its crop shows
 
 
 @dataclass(frozen=True)
 class Jitter:
-    """Half-ranges of colour changes: factors in 1 ± x; hue in ± x turns."""
+    """Half-ranges of color changes: factors in 1 ± x; hue in ± x turns."""
 
     brightness: float
     contrast: float
@@ -51,12 +51,12 @@ def static_warps(size: tuple[int, int], crop: int, frames: int, rng: np.random.G
     `crop`, random crop.
     """
     height, width = size
-    common = _about_centre(_scale(rng.uniform(0.8, 1.5)) @ _flip(rng), size)
+    common = _about_center(_scale(rng.uniform(0.8, 1.5)) @ _flip(rng), size)
     resize = crop / min(height, width)
     warps = []
     for _ in range(frames):
-        affine = _about_centre(_affine(rng, degrees=20, shear=10, scale=(0.9, 1.1)), size)
-        left = rng.uniform(0, max(0.0, width * resize - crop))     # rounding may leave the shorter side just under
+        affine = _about_center(_affine(rng, degrees=20, shear=10, scale=(0.9, 1.1)), size)
+        left = rng.uniform(0, max(0.0, width * resize - crop))     # rounding may make the shorter side slightly smaller
         top = rng.uniform(0, max(0.0, height * resize - crop))
         warps.append(_translate(-left, -top) @ _scale(resize) @ affine @ common)
     return warps
@@ -74,8 +74,8 @@ def video_warps(
     box_height, box_width = _box(height, width, area, rng)
     left, top = rng.uniform(0, width - box_width), rng.uniform(0, height - box_height)
     resize = np.diag([crop / box_width, crop / box_height, 1.0])
-    common = resize @ _translate(-left, -top) @ _about_centre(_flip(rng), size)
-    return [_about_centre(_affine(rng, degrees=15, shear=10), (crop, crop)) @ common for _ in range(frames)]
+    common = resize @ _translate(-left, -top) @ _about_center(_flip(rng), size)
+    return [_about_center(_affine(rng, degrees=15, shear=10), (crop, crop)) @ common for _ in range(frames)]
 
 
 def warp(
@@ -83,12 +83,11 @@ def warp(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply a warp to an image [H, W, 3] (bilinear) and its labels [H, W] (nearest) -> [crop, crop, ...].
 
-    `shifts` [crop, crop, 2], where given, bends the output on top of `matrix`, in the same resampling
-    (`dataset.thin_plate`).
+    `shifts` [crop, crop, 2], if given, also bends the output, in the same resampling (`dataset.thin_plate`).
     """
     labels = _resample(labels, matrix, crop, shifts, cv2.INTER_NEAREST)
     shrink = 1 / math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
-    if shrink >= 2:        # bilinear sampling would skip pixels: average them first
+    if shrink >= 2:        # bilinear sampling would skip pixels, so they are averaged first
         factor = 1 / int(shrink)
         before = image.shape
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
@@ -96,14 +95,14 @@ def warp(
     return _resample(image, matrix, crop, shifts, cv2.INTER_LINEAR, FILL), labels
 
 
-def recolour(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator) -> list[np.ndarray]:
-    """Colour changes: `clip` (and grey, 5 %) alike for all images, `frame` anew for each. [H, W, 3] uint8."""
-    shared, grey = _draw(clip, rng), rng.random() < _GREY_PROBABILITY
+def recolor(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator) -> list[np.ndarray]:
+    """Change colors: `clip` (and gray, 5 %) is drawn once for all images, `frame` once per image. [H, W, 3] uint8."""
+    shared, gray = _draw(clip, rng), rng.random() < _GRAY_PROBABILITY
     result = []
     for image in images:
         mean = np.array(cv2.mean(image)[:3])
         matrix = _jitter_matrix(_draw(frame, rng), _jitter_matrix(shared, np.eye(4), mean), mean)
-        if grey:
+        if gray:
             matrix = _mix(0.0) @ matrix
         result.append(cv2.transform(image, matrix[:3]))
     return result
@@ -126,24 +125,24 @@ def _draw(jitter: Jitter, rng: np.random.Generator) -> tuple[float, float, float
 
 
 def _jitter_matrix(draw: tuple[float, float, float, float], matrix: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Append brightness, contrast (about the image's mean grey), saturation and hue to a 4x4 colour matrix."""
+    """Append brightness, contrast (about the image's mean gray), saturation and hue to a 4x4 color matrix."""
     brightness, contrast, saturation, hue = draw
     matrix = np.diag([brightness] * 3 + [1.0]) @ matrix
-    grey = _LUMA @ (matrix @ np.append(mean, 1.0))[:3]
+    gray = _LUMA @ (matrix @ np.append(mean, 1.0))[:3]
     matrix = np.diag([contrast] * 3 + [1.0]) @ matrix
-    matrix[:3, 3] += (1 - contrast) * grey
+    matrix[:3, 3] += (1 - contrast) * gray
     return _rotate_hue(hue) @ _mix(saturation) @ matrix
 
 
 def _mix(saturation: float) -> np.ndarray:
-    """saturation * colour + (1 - saturation) * its luma."""
+    """saturation * color + (1 - saturation) * its luma."""
     matrix = np.eye(4)
     matrix[:3, :3] = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
     return matrix
 
 
 def _rotate_hue(turns: float) -> np.ndarray:
-    """Rotate colours about the grey axis (Rodrigues' formula): a linear stand-in for a shift of HSV's hue."""
+    """Rotate colors about the gray axis (Rodrigues' formula): a linear stand-in for a shift of HSV's hue."""
     angle, axis = 2 * math.pi * turns, np.ones(3) / math.sqrt(3)
     cross = np.cross(np.eye(3), axis)
     matrix = np.eye(4)
@@ -184,6 +183,6 @@ def _translate(x: float, y: float) -> np.ndarray:
     return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _about_centre(matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _about_center(matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     y, x = (size[0] - 1) / 2, (size[1] - 1) / 2
     return _translate(x, y) @ matrix @ _translate(-x, -y)

@@ -1,7 +1,7 @@
-"""All training data of a stage as one map from a sample's number to a sample: a pure function of (seed, i).
+"""All training data of a stage as one map from sample number to sample: a pure function of (seed, number).
 
-Nothing depends on workers, ranks, or what was drawn before, so resuming, other numbers of workers and other
-numbers of GPUs see the same samples.
+Samples do not depend on workers, ranks, or what was drawn before. So they stay the same after resuming, and with
+another number of workers or GPUs.
 """
 
 import functools
@@ -29,13 +29,13 @@ _DAVIS_RESOLUTION = "480p"
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """One row of a stage's data: a data set, where it is, and how often it counts."""
+    """One row of a stage's data: a data set, its folder, and how often it is repeated."""
 
     root: str
     layout: Literal["pairs", "folders", "davis2016", "davis2017", "youtube"]
     name: str = ""
     repeat: int = 1
-    images: str = "images"          # layout "folders": the two folders under root
+    images: str = "images"          # layout "folders": its two folders, under root
     masks: str = "masks"
     split: str = "train"            # davis: the list in ImageSets
     stride: int | None = None       # video frames between two annotated ones; None: youtube 5, davis 1
@@ -44,20 +44,20 @@ class SourceConfig:
     def __post_init__(self) -> None:
         if self.stride is not None and self.stride < 1:
             raise DatasetError(f"data.sources: expected a stride of at least 1 in '{self.name or self.layout}', "
-                               f"found {self.stride}; leave it out for the layout's own")
+                               f"found {self.stride}; remove it to use the default of the layout")
 
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """What clips a stage is made of."""
+    """The clips of a stage."""
 
     sources: tuple[SourceConfig, ...]
     crop: int = 384                 # pixels, a multiple of 16
     max_objects: int = 2
     thin_plate: float = 0.0         # probability of a thin-plate-spline warp of still images (STCN: 0.33)
     video_area: tuple[float, float] = (0.36, 1.0)               # share of a video frame that its crop shows
-    gaps: tuple[int, ...] = (5, 10, 15, 20, 25, 5)              # largest gap in video frames ...
-    gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... switched at these shares of the iterations
+    gaps: tuple[int, ...] = (5, 10, 15, 20, 25, 5)              # largest gap, in video frames ...
+    gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... which changes at these shares of the iterations
 
     def __post_init__(self) -> None:
         if self.crop < 16 or self.crop % 16:
@@ -79,13 +79,13 @@ class Clips(Dataset):
     "index", "gap"}.
 
     Args:
-        config: sources and sampling. seed: of the run. batch_size: samples an iteration, all ranks together.
-        iterations: of the stage; with batch_size it places the schedule of gaps.
+        config: sources and sampling. seed: of the run. batch_size: samples per iteration, over all ranks.
+        iterations: of the stage; with batch_size, they determine the schedule of gaps.
     """
 
     def __init__(self, config: ClipConfig, seed: int, batch_size: int, iterations: int) -> None:
         self.config, self.seed, self.batch_size, self.iterations = config, seed, batch_size, iterations
-        cv2.setNumThreads(0)        # loading processes are many; each stays on one core
+        cv2.setNumThreads(0)        # there are many loading processes; each uses one core
         self.sources = [_read(source) for source in config.sources]
         self.rows = [
             (number, item)
@@ -99,7 +99,7 @@ class Clips(Dataset):
         return self.batch_size * self.iterations
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
-        """Sample `index`; raises DatasetError where one of its files cannot be used."""
+        """Sample `index`; raises DatasetError if one of its files cannot be used."""
         number, item = self.rows[self._order(index // len(self.rows))[index % len(self.rows)]]
         progress = (index // self.batch_size) / self.iterations
         gap = self.config.max_gap(progress)
@@ -116,7 +116,7 @@ class Clips(Dataset):
             "gap": gap,
         }
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019  (one instance a process, for its whole life)
+    @functools.lru_cache(maxsize=2)  # noqa: B019  (one instance per process, which lives as long as it)
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.rows))
 
@@ -145,16 +145,16 @@ def _read_videos(source: SourceConfig, root: Path) -> AnnotatedVideos:
 
 
 def _listed(source: SourceConfig, root: Path, items: Sequence[T], names: Callable[[T], set[str]]) -> Sequence[T]:
-    """The items that the source's list names, all of them without a list; `names` gives those an item goes by."""
+    """The items that the source's list names, or all if it has no list; `names` gives the names of an item."""
     if source.list is None:
         return items
-    path = root / Path(source.list).expanduser()       # an absolute path stays as it is
+    path = root / Path(source.list).expanduser()       # an absolute path is kept
     wanted = _read_list(path)
     known = set().union(*map(names, items))
     missing = [name for name in wanted if name not in known]
     if missing:
         raise DatasetError(f"{path}: expected names of videos, images or class folders of {root}, found {len(missing)} "
-                           f"that are not there, the first {missing[0]}; correct the list or the source's root")
+                           f"that are not there, the first {missing[0]}; correct the list or the root of the source")
     return [item for item in items if not names(item).isdisjoint(wanted)]
 
 
@@ -166,5 +166,5 @@ def _read_list(path: Path) -> dict[str, None]:
         raise DatasetError(f"{path}: expected a list of names, found no text file; check the source's list") from None
     names = dict.fromkeys(line.strip() for line in lines if line.strip())
     if not names:
-        raise DatasetError(f"{path}: expected names, one a line, found none; take the list out to use all")
+        raise DatasetError(f"{path}: expected names, one per line, found none; remove the list to use all")
     return names

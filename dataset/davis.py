@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset.errors import DatasetError
-from dataset.folder import FolderSequence, list_images
-from dataset.masks import VOID, labels_in, read_label_map, read_labels
+from dataset.folder import FolderSequence
+from dataset.image_files import by_frame_name, list_images
+from dataset.label_maps import read_given_mask
 
 DAVIS_RESOLUTIONS = ("480p", "1080p", "Full-Resolution")      # folders below JPEGImages and Annotations
 
@@ -22,14 +23,13 @@ def davis_sequences(
     resolution: str = "480p",
     names: Sequence[str] | None = None,
 ) -> list[FolderSequence]:
-    """The sequences of a split, in the order of its list; only the first frame's annotation is given.
+    """The sequences of a split, in the order of its list; only the annotation of the first frame is given.
 
-    `names` restricts them to the sequences named. Each carries all annotations found as `ground_truth`; for
-    the splits whose labels are kept back that is the first alone (`has_full_ground_truth`). In 2016 every
-    label above 0 is the one object.
+    `names` restricts them to these sequences. The `ground_truth` of a sequence holds all annotations found; in splits
+    whose labels are not public, this is only the first one (`has_full_ground_truth`). In 2016, every label above 0 is
+    the one object.
 
-    Raises DatasetError for whatever is missing below `root`, for first masks without object, and, in 2017, for those of
-    0 and 255 or of greys.
+    Raises DatasetError for missing files and for first masks that are refused (`label_maps.given_problem`).
     """
     root = Path(root)
     if year not in (2016, 2017):
@@ -49,7 +49,7 @@ def has_full_ground_truth(sequence: FolderSequence) -> bool:
 
 
 def split_names(root: Path, year: int, split: str, resolution: str = "480p") -> list[str]:
-    """The names of a split's sequences in the order of its list, whichever of the archives' two forms that has.
+    """The names of the sequences of a split in the order of its list; the list may have either of its two forms.
 
     Raises DatasetError for a list that is missing or empty.
     """
@@ -57,7 +57,7 @@ def split_names(root: Path, year: int, split: str, resolution: str = "480p") -> 
 
 
 def names_in(split_list: Path) -> list[str]:
-    """Sequence names in order; a line is a name, or (2016 archive) a frame's path and its annotation's."""
+    """Sequence names in order; a line holds a name, or (archive of 2016) one frame path and mask path."""
     try:
         lines = split_list.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -71,26 +71,16 @@ def _sequence(frames: Path, annotations: Path, year: int) -> FolderSequence:
     images = list_images(frames)
     if not images:
         raise DatasetError(f"{frames}: expected the frames of a sequence, found no image; add them, or take the "
-                           f"sequence off the list of ImageSets")
-    truth = {path.stem: path for path in list_images(annotations)}
+                           "sequence off the list in ImageSets")
+    truth = by_frame_name(list_images(annotations))
     first = images[0].stem
     if first not in truth:
         raise DatasetError(f"{annotations / first}.png: expected the annotation of the first frame, "
                            f"found {len(truth)} others; add the mask of that frame (eval_youtube.py takes masks at any "
                            "frame)")
-    _check_given(truth[first], year)
-    return FolderSequence(frames.name, images, {first: truth[first]}, year == 2016, truth)
-
-
-def _check_given(path: Path, year: int) -> None:
-    """Raises DatasetError, before anything is computed, for a first mask that gives no object or greys."""
-    found = labels_in(read_labels(path) if year == 2016 else read_label_map(path))
-    if found == [0]:
-        raise DatasetError(f"{path}: expected an object in the first mask, found only 0 (background); paint it, or "
-                           "leave the sequence out with --sequences")
-    if year == 2017 and found == [0, VOID]:
-        raise DatasetError(f"{path}: expected object numbers as in DAVIS 2017, found only 0 and 255, which looks like "
-                           "the masks of DAVIS 2016; use --year 2016 (your own data: write 1 for 255)")
+    binary = year == 2016
+    read_given_mask(truth[first], binary, first=True)       # refused before anything is computed
+    return FolderSequence(frames.name, images, {first: truth[first]}, binary, truth)
 
 
 def _resolution_folder(parent: Path, resolution: str) -> Path:
@@ -98,7 +88,7 @@ def _resolution_folder(parent: Path, resolution: str) -> Path:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: expected the {parent.name} of DAVIS at resolution {resolution}, found "
                            f"{_listing(parent, '*') or 'nothing'} in {parent}; check the root and --resolution, or use "
-                           "eval_youtube.py where the folders of videos are")
+                           "eval_youtube.py if it holds the folders of videos")
     return folder
 
 
@@ -117,7 +107,7 @@ def _find_split_list(root: Path, year: int, split: str, resolution: str) -> Path
 
 def _read_split_list(path: Path) -> list[str]:
     if not (names := names_in(path)):
-        raise DatasetError(f"{path}: expected the names of sequences, one a line, found none; write the names of the "
+        raise DatasetError(f"{path}: expected the names of sequences, one per line, found none; write the names of the "
                            "folders of frames there")
     return names
 
@@ -134,6 +124,6 @@ def _chosen(listed: list[str], names: Sequence[str] | None, split_list: Path) ->
 
 
 def _listing(folder: Path, pattern: str) -> str:
-    """What is there, in one line and relative to the folder; empty if nothing is."""
+    """The paths that match, relative to the folder, in one line; empty if there are none."""
     found = [str(path.relative_to(folder)) for path in sorted(folder.glob(pattern))]
     return ", ".join(found[:8] + ["..."] * (len(found) > 8))

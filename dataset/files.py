@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what is said of a disk that does not let us."""
+"""Writing files atomically, and system errors in one line."""
 
 import errno
 import os
@@ -10,14 +10,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path` to write to: renamed to `path` at the end, removed after an error.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write to; it is renamed to `path` at the end, or removed after an error.
 
-    An OSError that names no file, as those of writing do, is given the name of this one.
+    So the file is complete or absent. An OSError that names no file, as errors of writing do, gets the name of `path`.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with naming(path):
+        with file_named_in_errors(path):
             yield partial
             os.replace(partial, path)
     except BaseException:
@@ -26,8 +26,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """OSErrors that name no file leave with the name of this one."""
+def file_named_in_errors(path: Path) -> Iterator[None]:
+    """Give the name of `path` to any OSError that names no file."""
     try:
         yield
     except OSError as error:
@@ -37,12 +37,12 @@ def naming(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def in_one_line(error: Exception, again: str = "run the same command again") -> str:
-    """What a command says of an error; where it is the system's (a full disk, no access), what to do about it."""
+    """The one line with which a command reports an error; for a full disk or no access, it says what to do."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return f"{error.filename or 'output'}: {error.strerror}; free some space there, then {again}"
     if isinstance(error, OSError) and error.filename and error.strerror:

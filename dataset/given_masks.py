@@ -1,4 +1,4 @@
-"""The masks that a user gives for a video of his own, checked before anything is computed, and when they are given."""
+"""The masks that a user gives for a video, and the frames they are given at; checked before anything is computed."""
 
 import warnings
 from collections.abc import Generator, Iterable, Sequence
@@ -9,20 +9,21 @@ import numpy as np
 
 from dataset.errors import DatasetError
 from dataset.folder import Frame
-from dataset.masks import VOID, labels_at_size, labels_in, read_label_map
+from dataset.label_maps import labels_at_size, read_label_map
+from dataset.masks import VOID, labels_in
 from dataset.videofile import VideoSource
 
 _SHOWN = 5      # masks that `describe` names
 
 
 class GivenMasks:
-    """Masks by the index of the frame they are given at; read when they are needed, so that none is held.
+    """Masks by the index of their frame. A mask is read when it is needed, so that none is kept in memory.
 
-    One mask belongs to the first frame. Several are named like their frames: by a frame's file name without suffix
-    if all of them are, otherwise by its number, counted from 0 (00042.png).
+    A single mask belongs to the first frame. If there are several, all of them have the file names (without suffix)
+    of their frames, or all have the numbers of their frames, counted from 0 (00042.png).
 
-    Raises DatasetError for masks that are no label maps of the video's size, for names that say no frame, for frames
-    that a folder does not have, and for an empty first mask.
+    Raises DatasetError for masks that are no label maps of the video's size, for names that match no frame, and for an
+    empty first mask.
     """
 
     def __init__(self, paths: Sequence[Path | str], video: VideoSource) -> None:
@@ -33,13 +34,13 @@ class GivenMasks:
                 if index == min(self.paths):
                     raise DatasetError(f"{path}: expected an object in the first mask, found only 0 (background); "
                                        "paint the pixels of each object with its number, 1 to 254")
-                warnings.warn(f"{path}: expected an object, found only 0; it is passed over", stacklevel=2)
+                warnings.warn(f"{path}: expected an object, found only 0 (background); it is ignored", stacklevel=2)
             if video.announced and index >= video.announced:       # exact for folders: an error before this
                 warnings.warn(f"{path}: {video.name} announces {video.announced} frames, 00000 to "
                               f"{video.announced - 1:05d}; there may be none for this mask", stacklevel=2)
 
     def at(self, index: int) -> np.ndarray | None:
-        """The label map [H, W] uint8 given at a frame, 0 background, 1..254 objects; None: none is."""
+        """The label map [H, W] uint8 of a frame, 0 background, 1..254 objects; None if it has none."""
         path = self.paths.get(index)
         if path is None:
             return None
@@ -49,7 +50,7 @@ class GivenMasks:
         return labels if labels.any() else None
 
     def annotate(self, frames: Iterable[Frame], limit: int | None = None) -> Generator[Frame, None, None]:
-        """The first `limit` frames with their masks. Raises DatasetError at the end for masks of later frames."""
+        """Yield the first `limit` frames with their masks. Raises DatasetError at the end if a mask has no frame."""
         index = -1
         for index, frame in enumerate(frames):
             yield replace(frame, annotation=self.at(index))
@@ -57,10 +58,10 @@ class GivenMasks:
                 return
         if late := [path for number, path in self.paths.items() if number > index]:
             raise DatasetError(f"{late[0]}: expected the number of a frame of {self.video.name}, found that it ends "
-                               f"after frame {index:05d}; rename or leave out the mask")
+                               f"after frame {index:05d}; rename the mask or leave it out")
 
     def describe(self) -> str:
-        """What is given when, for people."""
+        """One line that says which objects are given at which frame."""
         names = self.video.frame_names or {index: f"{index:05d}" for index in self.paths}
         parts = [f"objects {', '.join(map(str, labels_in(labels)[1:]))} at frame {names[index]} ({path.name})"
                  for index, path in list(self.paths.items())[:_SHOWN] if (labels := self.at(index)) is not None]
@@ -74,32 +75,33 @@ def _by_frame(paths: list[Path], video: VideoSource) -> dict[int, Path]:
         stem = paths[0].stem
         meant = names.get(stem, int(stem) if stem.isdecimal() and not names else 0)
         if meant:
-            warnings.warn(f"{paths[0]}: given at the first frame, as one mask alone is; its name says frame {stem}",
-                          stacklevel=2)
+            warnings.warn(f"{paths[0]}: given at the first frame, because it is the only mask; its name says frame "
+                          f"{stem}", stacklevel=2)
         return {0: paths[0]}
     by_stem = all(path.stem in names for path in paths)
     chosen: dict[int, Path] = {}
     for path in paths:
         if not by_stem and not path.stem.isdecimal():
             raise DatasetError(f"{path}: expected masks named by their frames' numbers (00042.png)"
-                               f"{' or like their frames' if names else ''}, since there are several; rename it")
+                               f"{' or like their frames' if names else ''}, found another name among several masks; "
+                               "rename it")
         index = names[path.stem] if by_stem else int(path.stem)
         if names and index >= len(names):
             raise DatasetError(f"{path}: expected the name or number of a frame of {video.name}, found no such frame "
-                               f"among its {len(names)}; rename or leave out the mask")
+                               f"among its {len(names)}; rename the mask or leave it out")
         if (other := chosen.setdefault(index, path)) is not path:
-            raise DatasetError(f"{path}: expected one mask per frame, found {other} for the same; leave out one")
+            raise DatasetError(f"{path}: expected one mask per frame, found {other} for the same frame; leave one out")
     return chosen
 
 
 def _without_void(labels: np.ndarray, path: Path, alone: bool) -> np.ndarray:
-    """Void becomes background; where there is nothing else, the mask is one of 0 and 255: object 1 if it is alone."""
+    """Void becomes background. A mask of only 0 and 255 is object 1 if it is the only mask (`alone`)."""
     if labels_in(labels) in ([0, VOID], [VOID]):
         if not alone:
             raise DatasetError(f"{path}: expected object numbers 1, 2, ..., found only 0 and 255; with several masks "
                                "the numbers say which object is which: replace 255 by the object's")
         warnings.warn(f"{path}: a mask of 0 and 255 is read as one object, number 1", stacklevel=2)
         return (labels == VOID).astype(np.uint8)
-    warnings.warn(f"{path}: label 255 is void, its {int((labels == VOID).sum())} pixels count as background; objects "
-                  "are numbered 1 to 254", stacklevel=2)
+    warnings.warn(f"{path}: label 255 is void, so its {int((labels == VOID).sum())} pixels count as background; "
+                  "objects are numbered 1 to 254", stacklevel=2)
     return np.where(labels == VOID, 0, labels).astype(np.uint8)

@@ -8,11 +8,12 @@ import numpy as np
 from PIL import Image
 
 from dataset import thin_plate
-from dataset.augment import STATIC_FRAME, STATIC_IMAGE, ClipRequest, recolour, static_warps, warp
+from dataset.augment import STATIC_FRAME, STATIC_IMAGE, ClipRequest, recolor, static_warps, warp
 from dataset.errors import DatasetError
-from dataset.masks import labels_at_size, read_image, read_labels
+from dataset.image_files import UNREADABLE, by_frame_name, list_files_below, list_images
+from dataset.label_maps import labels_at_size
+from dataset.masks import read_image, read_labels
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FRAMES = 3
 _IMAGE_WORDS, _MASK_WORDS = {"image", "images", "img", "imgs", "im"}, {"mask", "masks", "gt"}
 
@@ -29,7 +30,7 @@ class StaticImages:
     def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8 (0 and 1).
 
-        Raises DatasetError for files that cannot be read and for a mask of another shape than its image's.
+        Raises DatasetError for files that cannot be read and for a mask of another shape than its image.
         """
         image_path, mask_path = self.pairs[item]
         image = read_image(image_path)
@@ -39,7 +40,7 @@ class StaticImages:
             shifts = thin_plate.displacement(request.crop, rng) if rng.random() < request.thin_plate else None
             copies.append(warp(image, mask, matrix, request.crop, shifts))
         images, masks = zip(*copies, strict=True)
-        return np.stack(recolour(images, STATIC_IMAGE, STATIC_FRAME, rng)), np.stack(masks)
+        return np.stack(recolor(images, STATIC_IMAGE, STATIC_FRAME, rng)), np.stack(masks)
 
 
 def read_pairs(root: Path) -> StaticImages:
@@ -49,30 +50,33 @@ def read_pairs(root: Path) -> StaticImages:
 
 def read_folders(root: Path, images: str, masks: str) -> StaticImages:
     """The pairs of `match_folders`; raises DatasetError for an image without a mask."""
+    by_frame_name(list_images(root / masks))        # refuses two masks of one name
     return _checked(root, match_folders(root / images, root / masks), f"{images}/*.jpg + {masks}/*.png")
 
 
 def match_pairs(root: Path) -> list[tuple[Path, Path | None]]:
-    """JPEGs at any depth and the PNG beside each: `name.png` of `name.jpg` (ECSSD, FSS-1000's class folders) or
-    `name_gt.png` of `name_im.jpg` (BIG); None where there is neither."""
-    masks = {path.with_suffix(""): path for path in sorted(root.rglob("*.png")) if _is_visible(path)}
-    images = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES[:2]]
+    """JPEGs at any depth, each with the PNG beside it; None if there is none.
+
+    The PNG of `name.jpg` is `name.png` (ECSSD, class folders of FSS-1000), of `name_im.jpg` `name_gt.png` (BIG).
+    """
+    masks = {path.with_suffix(""): path for path in list_files_below(root, (".png",))}
     return [
         (image, masks.get(image.with_suffix("")) or masks.get(image.with_name(image.stem.removesuffix("_im") + "_gt")))
-        for image in images if _is_visible(image)
+        for image in list_files_below(root, (".jpg", ".jpeg"))
     ]
 
 
 def match_folders(images: Path, masks: Path) -> list[tuple[Path, Path | None]]:
-    """Images of one folder and the PNG of the same stem in another (DUTS, HRSOD); None where there is none."""
-    found = {path.stem: path for path in sorted(masks.glob("*.png")) if _is_visible(path)}
-    listed = [path for path in sorted(images.glob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
-    return [(image, found.get(image.stem)) for image in listed if _is_visible(image)]
+    """Images of one folder and the mask of the same name in another (DUTS, HRSOD); None if there is none."""
+    found = {path.stem: path for path in list_images(masks)}
+    return [(image, found.get(image.stem)) for image in list_images(images)]
 
 
 def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
-    """Folders (images, masks) whose names differ in that word alone: DUTS-TR-Image, DUTS-TR-Mask; HRSOD_train,
-    HRSOD_train_mask."""
+    """Folders (images, masks) whose names differ only in that word.
+
+    Examples: DUTS-TR-Image and DUTS-TR-Mask; HRSOD_train and HRSOD_train_mask.
+    """
     words = {path: re.split("[-_ ]", path.name.lower()) for path in sorted(root.iterdir()) if path.is_dir()}
     names = {path: [word for word in words[path] if word not in _IMAGE_WORDS | _MASK_WORDS] for path in words}
     masks = [path for path in words if _MASK_WORDS.intersection(words[path])]
@@ -80,11 +84,11 @@ def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; colour ones (FSS-1000) by their brightest channel.
+    """A mask [H, W] uint8 of 0 and 1, cut at half of its maximum; of a color mask (FSS-1000), the brightest channel.
 
     Raises DatasetError if it cannot be read.
     """
-    return _binary(read_image(path).max(2) if _is_coloured(path) else read_labels(path))
+    return _binary(read_image(path).max(2) if _is_colored(path) else read_labels(path))
 
 
 def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> StaticImages:
@@ -92,24 +96,22 @@ def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> 
         raise DatasetError(f"{root}: expected a folder of images and masks, found none; check the source's root")
     if not pairs:
         raise DatasetError(f"{root}: expected {layout}, found no image; check the source's root and layout")
+    complete = []
     for image, mask in pairs:
         if mask is None:
             raise DatasetError(f"{image}: expected a mask ({layout}), found none; add it or remove the image")
-    return StaticImages(tuple(pairs))
+        complete.append((image, mask))
+    return StaticImages(tuple(complete))
 
 
 def _binary(mask: np.ndarray) -> np.ndarray:
-    """0/1 and 0/255 masks, anti-aliased ones too -> 0 and 1."""
+    """0/1 and 0/255 masks, also anti-aliased ones -> 0 and 1."""
     return (mask > mask.max() / 2).astype(np.uint8)
 
 
-def _is_coloured(path: Path) -> bool:
+def _is_colored(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             return image.mode in ("RGB", "RGBA")
-    except (OSError, SyntaxError):
+    except UNREADABLE:
         return False        # reading it says what is wrong
-
-
-def _is_visible(path: Path) -> bool:
-    return not path.name.startswith(".")        # archives made on a Mac hold ._name.jpg beside name.jpg

@@ -1,6 +1,6 @@
 """Miniature synthetic data sets in the layouts of the field: ECSSD, DAVIS 2017 and YouTube-VOS.
 
-The same arguments give the same files. Frames are rendered and written one at a time; sizes are (height, width).
+The same arguments give the same files. Frames are rendered and written one by one; sizes are (height, width).
 """
 
 import hashlib
@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dataset.errors import DatasetError
 from dataset.files import write_text
 from dataset.masks import write_image, write_labels
 from dataset.synthetic_clip import SyntheticClip
 
-YOUTUBE_MIN_FRAMES = 11  # fewer leave no room for late objects
+YOUTUBE_MIN_FRAMES = 11  # with fewer, no object can appear late
 _STEP = 5                # YouTube-VOS annotates every fifth frame
 _JPEG = {"quality": 90}
 
@@ -24,7 +25,7 @@ _JPEG = {"quality": 90}
 def make_static(
     root: Path, images: int = 200, size: tuple[int, int] = (192, 320), seed: int = 0, progress: bool = True
 ) -> None:
-    """Single salient objects as in ECSSD: `root/00001.jpg` with its mask `root/00001.png` (8-bit grey, 0 or 255)."""
+    """Single salient objects as in ECSSD: `root/00001.jpg` with its mask `root/00001.png` (8-bit gray, 0 or 255)."""
     root.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(1, images + 1), "static", unit="image", disable=not progress):
         image, labels = SyntheticClip(_clip_seed(seed, "static", index), size, length=1, objects=1).frame(0)
@@ -36,9 +37,9 @@ def make_davis(
     root: Path, sequences: Mapping[str, int] | None = None, frames: int = 60, size: tuple[int, int] = (192, 320),
     objects: int = 2, seed: int = 0, progress: bool = True,
 ) -> None:
-    """DAVIS 2017: every frame annotated, `sequences` maps a split (`train`, `val`) to its number of clips.
+    """DAVIS 2017 with every frame annotated; `sequences` maps a split (`train`, `val`) to its number of clips.
 
-    The image folder is called `480p` whatever the size, as in the archive.
+    The folder of a resolution is always called `480p`, as in the archive.
     """
     sequences = {"train": 12, "val": 4} if sequences is None else sequences
     lists = root / "ImageSets" / "2017"
@@ -64,13 +65,14 @@ def make_youtube(
 ) -> None:
     """YouTube-VOS: `videos` maps a split (`train`, `valid`) to its number of clips of one to three objects.
 
-    JPEGs of all frames. `train` annotates every fifth frame. `valid` annotates an object only in the frame in
-    which it first appears, and has a late object in every video; its full ground truth, every fifth frame, lies
-    under `valid_ground_truth`. `meta.json` of a split lists, per object, the multiples of five that show it.
-    Raises ValueError for fewer than YOUTUBE_MIN_FRAMES frames.
+    Every frame is a JPEG. `train` annotates every fifth frame. `valid` annotates an object only in the frame in which
+    it first appears, and every video has a late object; the full ground truth, every fifth frame, is written to
+    `valid_ground_truth`. `meta.json` of a split lists the frames, multiples of five, that show each object.
+    Raises DatasetError for fewer than YOUTUBE_MIN_FRAMES frames.
     """
     if frames < YOUTUBE_MIN_FRAMES:
-        raise ValueError(f"YouTube-VOS clips need at least {YOUTUBE_MIN_FRAMES} frames, got {frames}")
+        raise DatasetError(f"{root}: expected at least {YOUTUBE_MIN_FRAMES} frames per YouTube-VOS clip, found "
+                           f"{frames}; give more --frames")
     videos = {"train": 12, "valid": 4} if videos is None else videos
     with tqdm(total=sum(videos.values()) * frames, desc="YouTube-VOS", unit="frame", disable=not progress) as bar:
         for split, count in videos.items():

@@ -1,8 +1,8 @@
 """A seeded clip of textured objects moving over a textured scene, with exact masks, of any length.
 
-Every frame is a pure function of (seed, frame number): motion is made of sinusoids, so it stays bounded for
-ever, frames can be drawn in any order, and an endless stream keeps nothing. Lengths are in pixels, times in
-frames, angles in radians.
+Every frame is a pure function of (seed, frame number). Motion is a sum of sinusoids: it stays bounded forever, frames
+can be drawn in any order, and an endless stream keeps nothing. Lengths are in pixels, times in frames, angles in
+radians.
 """
 
 from collections.abc import Iterator
@@ -12,23 +12,25 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dataset.errors import DatasetError
+from dataset.masks import in_pixels
 from dataset.synthetic_texture import draw_clutter, draw_pillars, draw_scene, random_palette, random_texture
 
-_FIRST_SHARE = 0.017     # of the pixels: what an object must show in frame 0
-_LATE_SHARE = 0.002      # the same for a late object, which is still entering in its first frame
+_FIRST_SHARE = 0.017     # share of the pixels that an object must cover in frame 0
+_LATE_SHARE = 0.002      # the same for a late object, which still enters in its first frame
 _ATTEMPTS = 500
-_WIDEST = 0.42           # of the shorter side: the mean diameter of the largest objects
+_WIDEST = 0.42           # mean diameter of the largest objects, as a share of the shorter side
 _ANGLES = 256            # samples of an outline
-_ENTRY = 15              # frames that a late object takes to slide in
+_ENTRY = 15              # number of frames in which a late object slides in
 
 
 class SyntheticClip:
-    """A clip whose `frame(t)` can be asked for any t >= 0, also beyond its length.
+    """A clip with a `frame(t)` for any t >= 0, also beyond its length.
 
-    seed: any integer >= 0; it decides everything. size: (height, width), sides of at least 32 pixels.
-    objects: 1 to 6, numbered from 1. late: the frame in which the last object first appears, absent before.
-    `appears` maps an object to the first frame that it may be seen in. Raises ValueError when an argument is
-    out of range, or when the objects do not fit into the first frame.
+    seed: any integer >= 0; it determines everything. size: (height, width), sides of at least 32 pixels. objects: 1 to
+    6, numbered from 1. late: the frame in which the last object first appears. `appears` maps an object to the first
+    frame that may show it. Raises DatasetError if an argument is out of range, or if the objects do not fit into the
+    first frame.
     """
 
     def __init__(
@@ -36,9 +38,9 @@ class SyntheticClip:
         late: int | None = None,
     ) -> None:
         if not 1 <= objects <= 6 or min(size) < 32 or length < 1 or seed < 0 or (late or 0) < 0:
-            raise ValueError(
-                "expected seed >= 0, sides >= 32, length >= 1, 1 to 6 objects and late >= 0, "
-                f"got {seed=}, {size=}, {length=}, {objects=}, {late=}"
+            raise DatasetError(
+                "synthetic clip: expected seed >= 0, sides >= 32, length >= 1, 1 to 6 objects and late >= 0, "
+                f"found {seed=}, {size=}, {length=}, {objects=}, {late=}; change the argument that is out of range"
             )
         self.seed, self.size, self.length, self.objects = seed, (size[0], size[1]), length, objects
         self.appears = {number: 0 for number in range(1, objects + 1)}
@@ -47,7 +49,7 @@ class SyntheticClip:
         rng = np.random.default_rng([1, seed])
         palettes = [random_palette(rng) for _ in range(objects)]
         if rng.random() < 0.15:
-            palettes[-1] = palettes[0]        # two of a kind: only place and pattern tell them apart
+            palettes[-1] = palettes[0]        # two similar objects: only place and pattern distinguish them
         self._scene = _Scene(rng, self.size, palettes)
         self._bodies: list[_Body] = []
         for number, palette in enumerate(palettes, start=1):
@@ -71,19 +73,19 @@ class SyntheticClip:
         return np.clip(image, 0, 255).astype(np.uint8), labels
 
     def _paint(self, image: np.ndarray, t: int) -> np.ndarray:
-        """Paint bodies, far ones first, then the pillars onto `image`, in place; return the labels."""
+        """Paint the bodies, far ones first, then the pillars onto `image`, in place; return the labels."""
         labels = np.zeros(self.size, np.uint8)
         for body in self._bodies:
             if t >= self.appears[body.number]:
                 body.paint(image, labels, t)
         if (pillars := self._scene.before(t)) is not None:
-            colour, alpha = pillars
-            image += alpha[..., None] * (colour - image)
+            color, alpha = pillars
+            image += alpha[..., None] * (color - image)
             labels[alpha > 0.5] = 0
         return labels
 
     def _admit(self, rng: np.random.Generator, number: int, palette: np.ndarray) -> None:
-        """Add a body whose first frame shows it, and leaves the others visible in theirs."""
+        """Add a body that is visible in its first frame and leaves the others visible in theirs."""
         others, extent = self._bodies, int(_WIDEST * 1.5 * min(self.size))
         texture = random_texture(rng, (extent, extent), palette)
         for _ in range(_ATTEMPTS):
@@ -91,7 +93,8 @@ class SyntheticClip:
             self._bodies = sorted([*others, body], key=lambda body: body.depth)
             if self._all_shown():
                 return
-        raise ValueError(f"{self.objects} objects do not fit into a first frame of size {self.size}")
+        raise DatasetError(f"synthetic clip: expected {self.objects} objects to fit into the first frame, found too "
+                           f"little room in {in_pixels(self.size)}; use a larger size or fewer objects")
 
     def _all_shown(self) -> bool:
         shares = {}
@@ -109,7 +112,7 @@ class _Wave:
     """Two incommensurable sinusoids for each of D quantities."""
 
     amplitude: np.ndarray    # [2, D]
-    frequency: np.ndarray    # [2, D], radians a frame
+    frequency: np.ndarray    # [2, D], radians per frame
     phase: np.ndarray        # [2, D]
 
     @classmethod
@@ -130,7 +133,7 @@ class _Wave:
 
 
 class _Scene:
-    """The panning, zooming, swaying background, and on some clips pillars that pass before the objects."""
+    """The background, which pans, zooms and sways, and in some clips pillars in front of the objects."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], palettes: list[np.ndarray]) -> None:
         self.size = size
@@ -149,7 +152,7 @@ class _Scene:
         return self._view(self._canvas, t, parallax=1.0)
 
     def before(self, t: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Colour `[H, W, 3]` and alpha `[H, W]` in 0..1, both float32, of what stands before the objects."""
+        """Color `[H, W, 3]` and alpha `[H, W]` in 0..1, both float32, of the pillars."""
         if self._pillars is None:
             return None
         view = self._view(self._pillars, t, parallax=1.5).astype(np.float32)
@@ -157,8 +160,8 @@ class _Scene:
 
     def _view(self, canvas: np.ndarray, t: int, parallax: float) -> np.ndarray:
         x, y, zoom, roll = self._camera(t)
-        centre = np.array([canvas.shape[1] / 2 + parallax * x, canvas.shape[0] / 2 + parallax * y])
-        to_canvas = _similarity(np.exp(zoom), roll, (self.size[1] / 2, self.size[0] / 2), centre)
+        center = np.array([canvas.shape[1] / 2 + parallax * x, canvas.shape[0] / 2 + parallax * y])
+        to_canvas = _similarity(np.exp(zoom), roll, (self.size[1] / 2, self.size[0] / 2), center)
         return cv2.warpAffine(
             canvas, to_canvas, self.size[::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
@@ -166,13 +169,13 @@ class _Scene:
 
 
 class _Body:
-    """One object: a star-shaped outline whose harmonics swing, filled with a texture that moves with it."""
+    """One object: a star-shaped outline whose harmonics swing, filled with a texture that moves along."""
 
     def __init__(
         self, rng: np.random.Generator, number: int, size: tuple[int, int], start: int, texture: np.ndarray
     ) -> None:
         self.number, self.start, self.depth, self.texture = number, start, rng.random(), texture
-        self._centre = np.array(size[::-1]) * rng.uniform(0.3, 0.7, 2)
+        self._center = np.array(size[::-1]) * rng.uniform(0.3, 0.7, 2)
         side = min(size)
         self.radius = 0.5 * side * rng.uniform(0.23, _WIDEST)
         self._aspect = np.exp(rng.uniform(-0.3, 0.3))
@@ -185,7 +188,7 @@ class _Body:
         self._harmonics = np.cos(harmonics[:, None] * angles + rng.uniform(0, 2 * np.pi, (6, 1)))
         self._path = self._random_path(rng, size)
         self._turn = _Wave.random(rng, amplitude=[rng.uniform(0.3, 1.6), 0.16], period=(70, 200))
-        # A late object comes in from the side nearer to where it is going.
+        # A late object enters from the side that is nearer to its target.
         target = self._position(start)[0]
         gap = 0.35 * self.radius
         self._entry = -target - gap if target < size[1] / 2 else size[1] - target + gap
@@ -209,14 +212,14 @@ class _Body:
         alpha = np.clip(0.5 + (edge - radius) / 1.5, 0, 1).astype(np.float32)    # about a pixel of soft edge
         middle = len(self.texture) / 2
         to_texture = _similarity(1 / scale, -angle, (x - left, y - top), (middle, middle))
-        colour = cv2.warpAffine(
+        color = cv2.warpAffine(
             self.texture, to_texture, (right - left, bottom - top),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
         )
         shade = 1.08 - 0.3 * (radius / edge) ** 2 - 0.12 * (dx + 2 * dy) / reach    # round, lit from above
-        colour *= shade.astype(np.float32)[..., None]
+        color *= shade.astype(np.float32)[..., None]
         box = np.s_[top:bottom, left:right]
-        image[box] += alpha[..., None] * (colour - image[box])
+        image[box] += alpha[..., None] * (color - image[box])
         labels[box][radius < edge] = self.number
 
     def _place(self, t: int) -> np.ndarray:
@@ -225,10 +228,10 @@ class _Body:
         return np.array([x + waiting * self._entry, y])
 
     def _position(self, t: int) -> np.ndarray:
-        return self._centre + self._path(t)
+        return self._center + self._path(t)
 
     def _random_path(self, rng: np.random.Generator, size: tuple[int, int]) -> _Wave:
-        """A few pixels a frame at 192 x 320; about a third of the bodies leave the frame and return."""
+        """A few pixels per frame at 192 x 320; about a third of the bodies leave the frame and return."""
         reach = np.array(size[::-1]) * rng.uniform([0.1, 0.08], [0.4, 0.25])
         speed = min(size) / 192 * rng.uniform(1.5, 4.0, 2)
         if rng.random() < 0.35:
@@ -240,6 +243,6 @@ class _Body:
 
 
 def _similarity(scale: float, angle: float, source: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """`[2, 3]`: rotate by `angle` and scale about `source`, which lands on `target`."""
+    """`[2, 3]`: rotate by `angle` and scale about `source`, which is moved to `target`."""
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.column_stack([turn, np.asarray(target) - turn @ np.asarray(source)])

@@ -1,6 +1,6 @@
-"""Random textures and the still parts of a synthetic scene: backdrop, clutter and pillars.
+"""Random textures and the static parts of a synthetic scene: backdrop, clutter and pillars.
 
-Colours are RGB in 0..255; a palette is `[3, 3]` float32, one colour a row.
+Colors are RGB in 0..255; a palette is `[3, 3]` float32, one color per row.
 """
 
 import cv2
@@ -8,18 +8,18 @@ import numpy as np
 
 
 def random_palette(rng: np.random.Generator, muted: bool = False) -> np.ndarray:
-    """Three colours of which the first two differ clearly in brightness; muted ones are greyer."""
+    """Three colors of which the first two differ clearly in brightness; muted ones are less saturated."""
     hue = rng.uniform(0, 360) + rng.normal(0, 25 if muted else 70, 3)
     saturation = rng.uniform(0.05, 0.5, 3) if muted else rng.uniform(0.15, 0.95, 3)
     value = rng.uniform(0.25, 0.6) + np.array([0.0, rng.uniform(0.15, 0.4), rng.uniform(0, 0.3)])
-    colours = np.stack([hue % 360, saturation, value], axis=-1).astype(np.float32)
-    return 255 * cv2.cvtColor(rng.permutation(colours)[None], cv2.COLOR_HSV2RGB)[0]
+    colors = np.stack([hue % 360, saturation, value], axis=-1).astype(np.float32)
+    return 255 * cv2.cvtColor(rng.permutation(colors)[None], cv2.COLOR_HSV2RGB)[0]
 
 
 def octave_noise(
     rng: np.random.Generator, size: tuple[int, int], cells: float, octaves: int = 4
 ) -> np.ndarray:
-    """Smooth noise `[H, W]` float32 with mean 0 and deviation 1; `cells` bumps fit along the longer side."""
+    """Smooth noise `[H, W]` float32 of mean 0 and standard deviation 1, with `cells` bumps along the longer side."""
     height, width = size
     noise = np.zeros(size, np.float32)
     for octave in range(octaves):
@@ -34,7 +34,7 @@ def octave_noise(
 def random_texture(
     rng: np.random.Generator, size: tuple[int, int], palette: np.ndarray, cells: float | None = None
 ) -> np.ndarray:
-    """Stripes, spots, checks or marble in the colours of `palette`. `[H, W, 3]` float32."""
+    """Stripes, spots, checks or marble in the colors of `palette`. `[H, W, 3]` float32."""
     cells = rng.uniform(4, 10) if cells is None else cells
     wobble = octave_noise(rng, size, cells=3, octaves=2)
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32) * np.float32(2 * np.pi * cells / max(size))
@@ -49,9 +49,9 @@ def random_texture(
     }[rng.choice(["stripes", "checks", "spots", "marble"])]()
     first = _sigmoid(rng.uniform(2, 6) * pattern)[..., None]
     second = _sigmoid(3 * (octave_noise(rng, size, cells=2.5, octaves=3) - 0.5))[..., None]
-    colour = palette[0] * (1 - first) + palette[1] * first
-    colour += 0.8 * second * (palette[2] - colour)
-    return colour + 7 * octave_noise(rng, size, cells=max(size) / 6, octaves=2)[..., None]
+    color = palette[0] * (1 - first) + palette[1] * first
+    color += 0.8 * second * (palette[2] - color)
+    return color + 7 * octave_noise(rng, size, cells=max(size) / 6, octaves=2)[..., None]
 
 
 def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -69,7 +69,7 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_clutter(rng: np.random.Generator, scene: np.ndarray, palettes: list[np.ndarray]) -> None:
-    """Paint still shapes onto `scene` uint8, in place; every other scene has some that borrow `palettes`."""
+    """Paint static shapes onto `scene` uint8, in place; in half of the scenes, some have the colors of `palettes`."""
     side = min(scene.shape[:2])
     borrowed = rng.integers(1, 4) if rng.random() < 0.5 else 0
     for index in range(rng.integers(8, 17)):
@@ -89,8 +89,8 @@ def draw_pillars(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         half = rng.uniform(0.012, 0.035) * width
         top = foot + lean
         _fill(alpha, np.array([[foot - half, height], [foot + half, height], [top + half, 0], [top - half, 0]]))
-    colour = random_texture(rng, size, random_palette(rng, muted=True), cells=rng.uniform(10, 30))
-    return np.dstack([np.clip(colour, 0, 255).astype(np.uint8), alpha])
+    color = random_texture(rng, size, random_palette(rng, muted=True), cells=rng.uniform(10, 30))
+    return np.dstack([np.clip(color, 0, 255).astype(np.uint8), alpha])
 
 
 def _random_polygon(rng: np.random.Generator, radius: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 POINTS, STRENGTH = 12, 0.02     # control points; standard deviation of their shifts, as a share of the side
-_COARSE = 48                    # the field is smooth: computed on this grid, then enlarged
+_COARSE = 48                    # the field is smooth, so it is computed on this grid and then enlarged
 
 
 def displacement(side: int, rng: np.random.Generator) -> np.ndarray:
@@ -23,7 +23,7 @@ def displacement(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def maps(matrix: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each output pixel comes from, for cv2.remap: shifted first, then through the inverse of `matrix`."""
+    """The source of each output pixel, for cv2.remap: shifted, then mapped by the inverse of `matrix`."""
     side = len(shifts)
     x, y = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
     x, y = x + shifts[..., 0], y + shifts[..., 1]
@@ -32,7 +32,7 @@ def maps(matrix: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _solve(points: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Coefficients of the spline through `values` at `points`: kernels, then an affine part."""
+    """Coefficients of the spline through `values` at `points`: of the kernels, then of the affine part."""
     count = len(points)
     affine = np.concatenate([np.ones((count, 1)), points], 1)
     system = np.block([[_kernel(points, points), affine], [affine.T, np.zeros((3, 3))]])

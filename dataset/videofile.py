@@ -1,6 +1,6 @@
 """A user's own video as a stream of frames: a video file, a folder of images, a camera or a network stream.
 
-`open_video` recognises which. One frame is held at a time, and how many there are may be unknown.
+`open_video` recognizes the kind. One frame is kept in memory at a time; the number of frames may be unknown.
 """
 
 import os
@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from dataset.errors import DatasetError
-from dataset.folder import Frame, list_images
-from dataset.masks import in_pixels, read_image
+from dataset.folder import FolderSequence, Frame, frame_size_problem
+from dataset.image_files import list_images
 
-_PATIENCE = (15_000, 10_000)     # milliseconds until a network stream that does not open, or stalls, has ended
-_TEXT = int.from_bytes(b"ansi", "little")      # FFmpeg's codec for text files, which it draws as a terminal would
+_PATIENCE = (15_000, 10_000)     # milliseconds to wait for a network stream to open, and for its next frame
+_TEXT = int.from_bytes(b"ansi", "little")      # FFmpeg's codec for text files, which it would draw like a terminal
 
 
 class VideoSource(Protocol):
@@ -28,24 +28,23 @@ class VideoSource(Protocol):
 
     name: str                          # for messages and records
     size: tuple[int, int]              # (height, width)
-    announced: int | None              # frames to expect: exact for folders, the file's word for videos
-    fps: float | None                  # frames per second, where that is known
-    live: bool                         # frames come when they come; those that come too fast are dropped
-    frame_names: list[str] | None      # where they are known before reading
+    announced: int | None              # expected number of frames: exact for folders, as the file states for videos
+    fps: float | None                  # frames per second; None: unknown
+    live: bool                         # frames arrive in real time; those that arrive too fast are dropped
+    frame_names: list[str] | None      # None: unknown before reading
 
     def __iter__(self) -> Iterator[Frame]: ...
 
 
-def open_video(source: Path | str, aside: Iterable[Path | str] = ()) -> VideoSource:
-    """A path, a camera's number or a stream's URL -> the frames of it.
+def open_video(source: Path | str, excluded: Iterable[Path | str] = ()) -> VideoSource:
+    """The frames of a path, the number of a camera, or the URL of a stream.
 
-    Args:
-        aside: files that are no frames even if they lie in the folder of images: the masks.
-    Raises DatasetError for whatever is not there or is no video.
+    `excluded`: files in a folder of images that are no frames, such as masks. Raises DatasetError for a source that is
+    missing or no video.
     """
     text, path = str(source), Path(source).expanduser()
     if path.is_dir():
-        return ImageFolder(path, aside)
+        return ImageFolder(path, excluded)
     if path.exists():
         device = path.is_char_device()
         capture = _open(str(path.absolute()), cv2.CAP_ANY if device else cv2.CAP_FFMPEG)
@@ -60,37 +59,37 @@ def open_video(source: Path | str, aside: Iterable[Path | str] = ()) -> VideoSou
 
 
 class ImageFolder(VideoSource):
-    """The images of a folder, numbers in their names sorted as numbers; a frame has its file's name."""
+    """The images of a folder in natural order; the name of a frame is that of its file without suffix.
+
+    Args:
+        excluded: files of the folder that are no frames.
+    """
 
     fps, live = None, False
 
-    def __init__(self, folder: Path, aside: Iterable[Path | str] = ()) -> None:
-        masks = {Path(path).resolve() for path in aside}
-        self.paths = sorted((p for p in list_images(folder) if p.resolve() not in masks), key=_natural)
-        if not self.paths:
+    def __init__(self, folder: Path, excluded: Iterable[Path | str] = ()) -> None:
+        masks = {Path(path).resolve() for path in excluded}
+        paths = [path for path in list_images(folder) if path.resolve() not in masks]
+        if not paths:
             raise DatasetError(f"{folder}: expected a folder of images, found none in it; check --input")
-        by_name: dict[str, Path] = {}
-        for path in self.paths:
-            if (other := by_name.setdefault(path.stem, path)) != path:
-                raise DatasetError(f"{path}: expected one file per frame name, found {other.name} beside it; "
-                                   "remove one of them")
-        self.name, self.announced, self.frame_names = str(folder), len(self.paths), list(by_name)
-        self.size = read_image(self.paths[0]).shape[:2]
+        self._frames = FolderSequence(str(folder), paths, annotations={})
+        self.name, self.announced, self.size = str(folder), len(paths), self._frames.size
+        self.frame_names = self._frames.frame_names
 
     def __iter__(self) -> Iterator[Frame]:
         """Raises DatasetError for a file that cannot be read, and for a frame of another size."""
-        for path in self.paths:
-            image = read_image(path)
-            _check_size(image, self.size, str(path), self.paths[0].name)
-            yield Frame(path.stem, image, None)
+        return iter(self._frames)
 
 
 class CapturedVideo(VideoSource):
-    """What OpenCV decodes, upright where the file says how it was held; frames are called 00000, 00001, ...
+    """A video that OpenCV decodes; frames are called 00000, 00001, ...
+
+    Frames are turned upright if the file says how the camera was held.
 
     Args:
-        capture: opened. name: for messages. live: None: live is what announces no number of frames.
-    Raises DatasetError where no frame can be decoded.
+        capture: an opened source. name: for messages. live: None: live if it states no number of frames.
+
+    Raises DatasetError if no frame can be decoded.
     """
 
     frame_names = None
@@ -107,15 +106,15 @@ class CapturedVideo(VideoSource):
             raise DatasetError(f"{name}: expected a camera, found none that delivers a picture; check its number, and "
                                "that no other program uses it" if live else
                                f"{name}: expected a video, found nothing that decodes as one; play it to see whether "
-                               "it is whole, or convert it (ffmpeg -i FILE video.mp4)")
+                               "it is complete, or convert it (ffmpeg -i FILE video.mp4)")
         self.size = self._first.shape[:2]
 
     def __iter__(self) -> Iterator[Frame]:
-        """Warns where fewer frames can be read than the file announces. Raises DatasetError for another size."""
+        """Warns if fewer frames can be read than the file states. Raises DatasetError for a frame of another size."""
         count = 0
         for image in self._newest() if self.live else self._every():
-            if count:
-                _check_size(image, self.size, f"{self.name}: frame {count:05d}", "the first")
+            if problem := frame_size_problem(image.shape[:2], self.size, "the first"):
+                raise problem.error(f"{self.name}: frame {count:05d}")
             yield Frame(f"{count:05d}", image, None)
             count += 1
         if self.live:
@@ -134,7 +133,7 @@ class CapturedVideo(VideoSource):
             self._capture.release()
 
     def _newest(self) -> Iterator[np.ndarray]:
-        """The first picture, then always the newest: a thread reads all, so that none waits in the driver."""
+        """The first picture, then always the newest: a thread reads all of them, so that none waits in the driver."""
         latest: deque[np.ndarray | None] = deque(maxlen=1)
         arrived, stop = threading.Condition(), threading.Event()
 
@@ -149,7 +148,7 @@ class CapturedVideo(VideoSource):
                     offer(image)
             finally:
                 offer(None)
-                self._capture.release()        # here alone: releasing while another thread reads crashes
+                self._capture.release()        # only here: releasing while another thread reads crashes
 
         thread = threading.Thread(target=read, name=f"reader of {self.name}", daemon=True)
         thread.start()
@@ -171,7 +170,7 @@ class CapturedVideo(VideoSource):
 
 
 def _open(source: str | int, backend: int, options: tuple[int, ...] = ()) -> cv2.VideoCapture:
-    """Open without the libraries' own messages: ours say what is wrong."""
+    """Open a source without messages of the libraries; our own say what is wrong."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = getattr(cv2.utils, "logging", cv2)            # its place in OpenCV 5, and in 4
     level = logging.setLogLevel(0)
@@ -182,14 +181,3 @@ def _open(source: str | int, backend: int, options: tuple[int, ...] = ()) -> cv2
     if backend == cv2.CAP_ANY:
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
-
-
-def _check_size(image: np.ndarray, size: tuple[int, int], where: str, first: str) -> None:
-    if image.shape[:2] != size:
-        raise DatasetError(f"{where}: expected a frame of {in_pixels(size)} like {first}, found "
-                           f"{in_pixels(image.shape)}; give all frames of a video one size")
-
-
-def _natural(path: Path) -> list[str | int]:
-    """frame2 before frame10: text and numbers by turns."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

@@ -15,31 +15,34 @@ import numpy as np
 
 from dataset.davis import DAVIS_RESOLUTIONS
 from dataset.errors import DatasetError
-from dataset.folder import FolderSequence, Frame, list_images, natural_order
+from dataset.folder import FolderSequence, Frame
+from dataset.image_files import by_frame_name, list_images, natural_order
 from dataset.masks import labels_in
 
 
 @dataclass
 class YouTubeSequence(FolderSequence):
-    """A video whose objects are given where they first appear, each once.
+    """A video whose objects are each given once, in the frame where they first appear.
 
-    Annotation files may hold more than that (whole ground truth); what is given of them is the labels not seen
-    before. `required`: the frames whose masks the benchmark asks for. `categories`: by object number.
+    Annotation files may hold more than that (full ground truth); only the labels not seen before are given.
+    `required`: the frames whose masks the benchmark asks for. `categories`: object number -> category.
     """
 
     required: frozenset[str] = frozenset()
     categories: dict[int, str] = field(default_factory=dict)
 
-    def frames_from(self, start: int) -> Iterator[Frame]:
-        """As FolderSequence's, annotations restricted to objects not seen before (from `start` on)."""
+    def __iter__(self) -> Iterator[Frame]:
+        """As FolderSequence's, with annotations restricted to objects not seen before."""
         seen: set[int] = set()
-        for frame in super().frames_from(start):
-            newcomers = set() if frame.annotation is None else set(labels_in(frame.annotation)) - seen - {0}
-            seen |= newcomers
-            given = np.where(np.isin(frame.annotation, list(newcomers)), frame.annotation, 0) if newcomers else None
+        for frame in super().__iter__():
+            given = frame.annotation
+            if given is not None:
+                newcomers = set(labels_in(given)) - seen - {0}
+                seen |= newcomers
+                given = np.where(np.isin(given, list(newcomers)), given, 0) if newcomers else None
             yield replace(frame, annotation=given)
-        if not (seen or start):
-            first = natural_order([*self.annotations.values()])[0]
+        if not seen:
+            first = natural_order(self.annotations.values())[0]
             warnings.warn(f"{first}: expected an object in the masks of {self.name}, found only 0 (background) in "
                           "each; nothing was segmented", stacklevel=2)
 
@@ -47,13 +50,14 @@ class YouTubeSequence(FolderSequence):
 def youtube_sequences(
     root: Path | str, all_frames_root: Path | str | None = None, names: Sequence[str] | None = None
 ) -> list[YouTubeSequence]:
-    """The videos of a root in the order of their names.
+    """The videos of a root, sorted by name.
 
     Args:
-        root: holds JPEGImages, Annotations and, if it is YouTube-VOS, meta.json, whose frames are `required`.
-        all_frames_root: the same videos with every frame; they are all segmented where it is given.
-        names: only these videos.
-    Raises DatasetError for whatever is missing, and for a name that is not there.
+        root: holds JPEGImages, Annotations and, for YouTube-VOS, meta.json, whose frames are `required`.
+        all_frames_root: the same videos with every frame; if it is given, every frame is segmented.
+        names: read only these videos.
+
+    Raises DatasetError for missing files, and for an unknown name.
     """
     root = Path(root)
     _check_layout(root)
@@ -80,7 +84,7 @@ def _check_layout(root: Path) -> None:
 
 
 def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) -> YouTubeSequence:
-    annotations = {path.stem: path for path in list_images(root / "Annotations" / name)}
+    annotations = by_frame_name(list_images(root / "Annotations" / name))
     if not annotations:
         raise DatasetError(f"{root / 'Annotations' / name}: expected the masks of objects where they first appear, "
                            "found none; add them, or remove the folder")
@@ -96,7 +100,7 @@ def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) ->
 
 
 def _read_meta(path: Path) -> dict[str, dict] | None:
-    """video -> object number -> {"category", "frames"}; None where there is no meta.json."""
+    """video -> object number -> {"category", "frames"}; None if there is no meta.json."""
     if not path.is_file():
         return None
     try:
@@ -108,7 +112,7 @@ def _read_meta(path: Path) -> dict[str, dict] | None:
 
 
 def read_categories(path: Path) -> set[str]:
-    """The categories of a meta.json, such as the training set's: the seen ones."""
+    """The categories of a meta.json; those of the training set are the seen ones."""
     meta = _read_meta(path)
     if meta is None:
         raise DatasetError(f"{path}: expected the training set's meta.json, found no such file; check --seen-from")

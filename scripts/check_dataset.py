@@ -1,4 +1,4 @@
-"""Name the layout of a data set, count it, and find what would trip training or evaluation."""
+"""Recognize the layout of a data set, count what it holds, and find what training or evaluation would refuse."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,14 @@ import itertools
 import json
 from dataclasses import asdict
 
-from dataset.check import SEVERITIES, Report, check
-from dataset.errors import DatasetError
-from dataset.files import in_one_line
-from dataset.layouts import LAYOUTS, Finding
+from dataset.check import Report, check
+from dataset.files import write_text
+from dataset.findings import SEVERITIES, Finding
+from dataset.layouts import LAYOUTS
+from inference.commands import command
 from scripts.arguments import CommandParser, positive
 
-SHOWN = 3       # files of a kind
+SHOWN = 3       # files of one kind
 
 EPILOG = """\
 Layouts: davis (2016 and 2017), youtube (YouTube-VOS, LVOS, MOSE, BL30K), pairs (image.jpg + image.png: ECSSD,
@@ -26,19 +27,16 @@ examples:
   python scripts/check_dataset.py data/DAVIS --year 2016
   python scripts/check_dataset.py data/YouTube-VOS/train_480p --workers 8 --json youtube.json
 
-Exit status 0: nothing found, or warnings and notes only; 1: errors; 2: the folder cannot be read as a data set.
+Exit status 0: no errors (warnings and notes may be found); 1: errors; 2: the folder is no data set.
 """
 
 
+@command(again="run the same command again")
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        report = check(options.root, options.layout, options.year, options.workers, options.fast, progress=True)
-        if options.json:
-            write_json(options.json, options.root, report)
-    except (DatasetError, OSError) as error:
-        print(f"error: {in_one_line(error)}", file=sys.stderr)
-        return 2
+    report = check(options.root, options.layout, options.year, options.workers, options.fast, progress=True)
+    if options.json:
+        write_json(options.json, options.root, report)
     print(format_report(options.root, report, None if options.all else SHOWN))
     return int(any(finding.severity == "error" for finding in report.findings))
 
@@ -47,12 +45,12 @@ def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("root", type=Path, metavar="ROOT", help="folder of the data set")
-    add("--layout", choices=LAYOUTS, help="default: recognised by the folders in ROOT")
-    add("--year", type=int, choices=(2016, 2017), help="of DAVIS (default: 2017 if ImageSets has its lists)")
-    add("--workers", type=positive, metavar="N", help="threads (default: a few more than cores)")
-    add("--fast", action="store_true", help="read headers only: sizes and modes, no truncated files, no labels")
-    add("--all", action="store_true", help=f"show every file, not the first {SHOWN} of a kind")
-    add("--json", type=Path, metavar="FILE", help="write the report with all findings")
+    add("--layout", choices=LAYOUTS, help="default: recognized by the folders in ROOT")
+    add("--year", type=int, choices=(2016, 2017), help="year of DAVIS (default: 2017 if ImageSets has lists of 2017)")
+    add("--workers", type=positive, metavar="N", help="threads (default: a few more than there are cores)")
+    add("--fast", action="store_true", help="read headers only: finds neither truncated files nor wrong labels")
+    add("--all", action="store_true", help=f"show every file, not only the first {SHOWN} of a kind")
+    add("--json", type=Path, metavar="FILE", help="also write the report with all findings to FILE")
     return parser
 
 
@@ -75,7 +73,7 @@ def write_json(path: Path, root: Path, report: Report) -> None:
     findings = [asdict(finding) | {"message": finding.message} for finding in report.findings]
     content = {"root": str(root), "layout": report.title, "counts": report.counts, "findings": findings}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

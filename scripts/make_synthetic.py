@@ -7,54 +7,52 @@ Textured objects move, deform and occlude one another over a textured scene, wit
 real data sets in the quickstart and in tests. The same arguments give the same files.
 """
 
-import argparse
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dataset.files import in_one_line
+import argparse
+import shutil
+
+from dataset.errors import DatasetError
 from dataset.synthetic import YOUTUBE_MIN_FRAMES, make_davis, make_static, make_youtube
+from inference.commands import command
 from scripts.arguments import CommandParser
 
 _FOLDERS = {"static": "static", "davis": "DAVIS", "youtube": "YouTube"}
-_MARK = ".synthetic"    # tells our folders from the real data sets of the same name
+_MARK = ".synthetic"    # distinguishes our folders from real data sets of the same name
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command(again="run the same command again with --overwrite")
+def main(arguments: list[str] | None = None) -> None:
     options = checked(parser(), arguments)
     kinds = list(_FOLDERS) if options.kind == "all" else [options.kind]
     folders = [options.output / _FOLDERS[kind] for kind in kinds]
-    try:
-        _clear(folders, options.overwrite)
-        for kind, folder in zip(kinds, folders, strict=True):
-            _make(kind, folder, options)
-    except (OSError, ValueError) as error:
-        print(f"make_synthetic: {in_one_line(error)}", file=sys.stderr)
-        return 2
+    _clear(folders, options.overwrite)
+    for kind, folder in zip(kinds, folders, strict=True):
+        _make(kind, folder, options)
     print(f"wrote {', '.join(map(str, folders))}")
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__)
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR",
-                        help="writes DIR/static, DIR/DAVIS and DIR/YouTube, as --kind asks")
-    parser.add_argument("--kind", choices=[*_FOLDERS, "all"], default="all",
-                        help="static: single images with a salient object, for pretraining; davis: every frame "
-                        "annotated; youtube: every fifth, with late objects in valid (default: %(default)s)")
-    parser.add_argument("--size", type=int, nargs=2, default=(192, 320), metavar=("H", "W"),
-                        help="height and width in pixels, both at least 32 (default: 192 320)")
-    parser.add_argument("--frames", type=int, default=60, metavar="N",
-                        help="frames in a video; youtube needs at least 11 (default: %(default)s)")
-    parser.add_argument("--videos", type=int, default=12, metavar="N",
-                        help="training videos; a quarter as many, at least one, are added for validation, and "
-                        "static has ten images for each (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S",
-                        help="another seed gives other clips (default: %(default)s)")
-    parser.add_argument("--overwrite", action="store_true",
-                        help="first delete what this command wrote there before; other data are never deleted")
+    add = parser.add_argument
+    add("--output", type=Path, required=True, metavar="DIR",
+        help="folder for DIR/static, DIR/DAVIS and DIR/YouTube, depending on --kind")
+    add("--kind", choices=[*_FOLDERS, "all"], default="all",
+        help="static: single images with one salient object, for pretraining; davis: every frame annotated; youtube: "
+        "every fifth frame annotated, with late objects in valid (default: %(default)s)")
+    add("--size", type=int, nargs=2, default=(192, 320), metavar=("H", "W"),
+        help="height and width in pixels, both at least 32 (default: 192 320)")
+    add("--frames", type=int, default=60, metavar="N",
+        help="frames of a video; youtube needs at least 11 (default: %(default)s)")
+    add("--videos", type=int, default=12, metavar="N",
+        help="number of training videos; a quarter as many, at least one, are added for validation, and static has "
+        "ten images for each training video (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="S", help="another seed gives other clips (default: %(default)s)")
+    add("--overwrite", action="store_true",
+        help="first delete what this command wrote there before; other files are never deleted")
     return parser
 
 
@@ -72,9 +70,11 @@ def _clear(folders: list[Path], overwrite: bool) -> None:
         if not folder.exists() or not any(folder.iterdir()):
             continue
         if not (folder / _MARK).exists():
-            raise FileExistsError(f"{folder} holds files of another origin; choose another --output")
+            raise DatasetError(f"{folder}: expected an empty folder, found files of another origin; choose another "
+                               "--output")
         if not overwrite:
-            raise FileExistsError(f"{folder} is not empty; choose another --output or add --overwrite")
+            raise DatasetError(f"{folder}: expected an empty folder, found one that is not empty; choose another "
+                               "--output or add --overwrite")
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -93,4 +93,4 @@ def _make(kind: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,4 +1,4 @@
-"""Resize the videos of YouTube-VOS to 480 pixels on the shorter side, in parallel and restartable."""
+"""Resize the videos of YouTube-VOS to 480 pixels on the shorter side, in parallel; an interrupted run resumes."""
 
 import sys
 from pathlib import Path
@@ -13,54 +13,52 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import cv2
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
-from dataset.files import in_one_line
-from dataset.folder import list_images
-from dataset.masks import ASPECT_TOLERANCE, read_image, read_labels, write_image, write_labels
+from dataset.files import write_text
+from dataset.image_files import by_frame_name, image_size, list_images
+from dataset.label_maps import is_rounded
+from dataset.masks import read_image, read_labels, write_image, write_labels
+from inference.commands import command
 from scripts.arguments import CommandParser, positive
 
 KINDS = ("JPEGImages", "Annotations")
 PARTIAL, SETTINGS = ".partial", ".prepared.json"
 EPILOG = """\
-Frames are averaged (INTER_AREA) and written as JPEG of quality 95, masks taken by nearest neighbour and written as
-indexed PNG; frames that are small enough are copied as they are, with their masks, and so is meta.json. A video
-appears in OUTPUT when all of it is written: run the same command again after an interruption, and it goes on.
+Frames are averaged (INTER_AREA) and written as JPEGs of quality 95. Masks are resized by nearest neighbor and written
+as indexed PNGs. Frames that are small enough are copied unchanged with their masks, and so is meta.json. A video
+appears in the output when it is complete. After an interruption, run the same command again: it resumes.
 
 example:
   python scripts/prepare_youtube.py --input YouTube-VOS/train --output YouTube-VOS/train_480p --workers 8
 
-Exit status 2: something is missing or cannot be read.
+Exit status 2: a file is missing or cannot be read.
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command(again="run the same command again: finished videos are kept")
+def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    try:
-        done, total = prepare(options.input, options.output, options.short_side, options.workers)
-    except (DatasetError, OSError) as error:
-        print(f"error: {in_one_line(error)}", file=sys.stderr)
-        return 2
+    done, total = prepare(options.input, options.output, options.short_side, options.workers)
     print(f"{options.output}: {done} videos written, {total - done} were there already")
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__, epilog=EPILOG)
     add = parser.add_argument
-    add("--input", type=Path, required=True, metavar="DIR", help="holds JPEGImages, Annotations and meta.json")
-    add("--output", type=Path, required=True, metavar="DIR", help="gets the same folders")
-    add("--short-side", type=int, default=480, metavar="N", help="pixels (default: %(default)s)")
+    add("--input", type=Path, required=True, metavar="DIR", help="folder with JPEGImages, Annotations and meta.json")
+    add("--output", type=Path, required=True, metavar="DIR", help="folder for the resized copy, with the same folders")
+    add("--short-side", type=int, default=480, metavar="N",
+        help="longest allowed shorter side of a frame, in pixels (default: %(default)s)")
     add("--workers", type=positive, default=os.cpu_count(), metavar="N", help="threads (default: one per core)")
     return parser
 
 
 def prepare(source: Path, target: Path, short_side: int = 480, workers: int | None = None) -> tuple[int, int]:
-    """Write the videos of `source` that `target` lacks. Returns how many were written, and how many there are.
+    """Write the videos of `source` that `target` lacks. Returns the numbers of videos written and of all videos.
 
-    Raises DatasetError for a folder that is missing, another short side in `target`, and unreadable files.
+    Raises DatasetError for a missing folder, another short side in `target`, and unreadable files.
     """
     names = _videos(source)
     _claim(source, target, short_side)
@@ -72,7 +70,7 @@ def prepare(source: Path, target: Path, short_side: int = 480, workers: int | No
             for job in tqdm(as_completed(jobs), target.name, len(jobs), unit="video"):
                 job.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)      # or every other video would be written before the error shows
+            pool.shutdown(cancel_futures=True)      # otherwise all other videos would be written before the error shows
             raise
     shutil.rmtree(target / PARTIAL, ignore_errors=True)
     if (source / "meta.json").is_file():
@@ -92,29 +90,28 @@ def _videos(source: Path) -> list[str]:
         raise DatasetError(f"{source / KINDS[0]}: expected a folder per video, found none; check --input")
     for name in sorted(frames ^ masks):
         absent = KINDS[name in frames]
-        raise DatasetError(f"{source / absent / name}: expected a folder as in the other of {' and '.join(KINDS)}, "
-                           "found none; restore it, or remove the other")
+        present = KINDS[name not in frames]
+        raise DatasetError(f"{source / absent / name}: expected a folder like the one in {present}, found none; "
+                           "restore it, or remove the other")
     return sorted(frames)
 
 
 def _claim(source: Path, target: Path, short_side: int) -> None:
-    """Note the short side in `target`; refuse a folder that holds something else."""
+    """Record the short side in `target`; refuse a folder that holds something else."""
     if short_side < 1:
-        raise DatasetError(f"--short-side: expected at least 1, found {short_side}; the usual value is 480")
+        raise DatasetError(f"--short-side: expected at least 1, found {short_side}; usual is 480")
     if target.resolve() == source.resolve():
         raise DatasetError(f"{target}: expected another folder than --input, found the same; choose another --output")
-    note = target / SETTINGS
-    if not note.is_file():
+    settings = target / SETTINGS
+    if not settings.is_file():
         if target.exists() and any(target.iterdir()):
-            raise DatasetError(f"{target}: expected an empty folder or an earlier output, found other files; "
+            raise DatasetError(f"{target}: expected an empty folder or an output of this command, found other files; "
                                "choose another --output")
         target.mkdir(parents=True, exist_ok=True)
-        fresh = target / f"{SETTINGS}{PARTIAL}"
-        fresh.write_text(json.dumps({"short_side": short_side}) + "\n")
-        os.replace(fresh, note)
-    found = json.loads(note.read_text())["short_side"]
+        write_text(settings, json.dumps({"short_side": short_side}) + "\n")
+    found = json.loads(settings.read_text())["short_side"]
     if found != short_side:
-        raise DatasetError(f"{target}: expected videos of short side {short_side}, found an output of {found}; "
+        raise DatasetError(f"{target}: expected videos of short side {short_side}, found videos of {found}; "
                            "choose another --output")
 
 
@@ -123,34 +120,29 @@ def _prepare_video(source: Path, target: Path, name: str, short_side: int) -> No
     for kind in KINDS:
         (partial / kind).mkdir(parents=True)
         (target / kind).mkdir(exist_ok=True)
-    frames = list_images(source / KINDS[0] / name)
+    frames = by_frame_name(list_images(source / KINDS[0] / name))
     if not frames:
         raise DatasetError(f"{source / KINDS[0] / name}: expected frames, found none; restore them")
-    sizes = {frame.stem: _resize_frame(frame, partial / KINDS[0], short_side) for frame in frames}
-    for mask in list_images(source / KINDS[1] / name):
-        if mask.stem not in sizes:
-            raise DatasetError(f"{mask}: expected a frame {mask.stem} in {frames[0].parent}, found none; "
+    resized = {stem: _resize_frame(frame, partial / KINDS[0], short_side) for stem, frame in frames.items()}
+    for stem, mask in by_frame_name(list_images(source / KINDS[1] / name)).items():
+        if stem not in resized:
+            raise DatasetError(f"{mask}: expected a frame {stem} in {source / KINDS[0] / name}, found none; "
                                "restore the frame, or remove the mask")
-        _resize_mask(mask, partial / KINDS[1], sizes[mask.stem])
+        _resize_mask(mask, partial / KINDS[1], resized[stem])
     for kind in KINDS:
-        shutil.rmtree(target / kind / name, ignore_errors=True)     # of a run that was stopped between the two
+        shutil.rmtree(target / kind / name, ignore_errors=True)     # from a run that was stopped between the two
         os.replace(partial / kind, target / kind / name)
 
 
 def _resize_frame(path: Path, folder: Path, short_side: int) -> tuple[int, int] | None:
-    """Returns the new (width, height), or None for a frame that was small enough and copied."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except OSError as error:
-        raise DatasetError(f"{path}: expected an image, found none that opens ({error}); "
-                           "restore it from the archive") from None
+    """Returns the new (height, width), or None for a frame that was small enough and copied."""
+    height, width = image_size(path)
     scale = short_side / min(width, height)
     if scale >= 1:
         shutil.copyfile(path, folder / path.name)
         return None
-    size = round(width * scale), round(height * scale)
-    resized = cv2.resize(read_image(path), size, interpolation=cv2.INTER_AREA)
+    size = round(height * scale), round(width * scale)
+    resized = cv2.resize(read_image(path), size[::-1], interpolation=cv2.INTER_AREA)
     write_image(folder / f"{path.stem}.jpg", resized, quality=95)
     return size
 
@@ -160,13 +152,13 @@ def _resize_mask(path: Path, folder: Path, size: tuple[int, int] | None) -> None
         shutil.copyfile(path, folder / path.name)
         return
     labels = read_labels(path)
-    if abs(labels.shape[1] * size[1] / (labels.shape[0] * size[0]) - 1) > ASPECT_TOLERANCE:
+    if not is_rounded(labels.shape, size):
         raise DatasetError(f"{path}: expected the shape of its frame, found {labels.shape[1]}x{labels.shape[0]}; "
                            "check the data set with scripts/check_dataset.py")
-    # the exact variant samples at pixel centres, as INTER_AREA does: masks stay aligned with their frames
-    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    # the exact variant samples at pixel centers, as INTER_AREA does: masks stay aligned with their frames
+    labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     write_labels(folder / f"{path.stem}.png", labels.astype(np.uint8, copy=False))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -13,7 +13,7 @@ import numpy as np
 
 from dataset.errors import DatasetError
 from dataset.files import in_one_line, write_text
-from dataset.folder import list_images
+from dataset.image_files import list_images
 from dataset.masks import read_labels
 from inference.scoring.davis import (
     SequenceScores,

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     given, runtime = options[VideoOptions], options[RuntimeOptions]
     views, memory = options[ViewOptions], options[MemoryOptions]
     weights = given.weights or own_weights()
-    video = open_video(given.input, aside=given.mask)
+    video = open_video(given.input, excluded=given.mask)
     masks = GivenMasks(given.mask, video)
     view = LiveView(video.name) if given.show else None
     segmenter = make_segmenter(load_for(runtime, weights), runtime, views, memory)

@@ -10,16 +10,9 @@ import eval_davis
 import eval_youtube
 from dataset.masks import write_image, write_labels
 from scripts import segment_video
+from tests.odd_masks import SIZE, square
 
-SIZE = (48, 64)
 FLAGS = ("--device", "cpu", "--memory-every", "2", "--top-k", "5")
-
-
-def square(number: int = 1, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A label map of one object."""
-    labels = np.zeros(size, np.uint8)
-    labels[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = number
-    return labels
 
 
 def write_clip(

@@ -32,7 +32,8 @@ import eval_davis
 import eval_youtube
 from dataset.masks import read_image, read_labels, write_image, write_labels
 from scripts import convert_checkpoint, segment_video
-from tests.odd import COMMANDS, FLAGS, SIZE, davis, own_video, square, write_clip, youtube
+from tests.odd import COMMANDS, FLAGS, davis, own_video, write_clip, youtube
+from tests.odd_masks import SIZE, square
 
 # Frames ----------------------------------------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ def test_converted_weights_that_cannot_be_written(weights, tmp_path, refused):
 
 
 def test_frames_of_other_formats_and_depths_are_read(weights, tmp_path):
-    """Grey, with transparency, 16 bits, animated: as RGB of 8 bits, the first picture."""
+    """Gray, with transparency, 16 bits, animated: as RGB of 8 bits, the first picture."""
     write_clip(tmp_path)
     folder = tmp_path / "DAVIS/JPEGImages/480p/cat"
     Image.new("RGBA", SIZE[::-1], (9, 9, 9, 0)).save(folder / "00001.jpg", format="PNG")

@@ -7,32 +7,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.masks import PALETTE, read_label_map, read_labels, write_labels
+from dataset.label_maps import read_label_map
+from dataset.masks import PALETTE, read_labels, write_labels
 from dataset.youtube import youtube_sequences
 from inference import VideoSegmenter, build_memory
 from inference.scoring.youtube import score_video
 from scripts import score_results
-from tests.odd import COMMANDS, SIZE, davis, own_video, square, write_clip, youtube
-
-
-def smooth() -> np.ndarray:
-    """A mask of 0 and 255 with soft edges, as drawing programs and bilinear resizing make them."""
-    ramp = np.clip(np.arange(SIZE[1]) * 40 - 1000, 0, 255).astype(np.uint8)
-    return np.tile(ramp, (SIZE[0], 1))
-
-
-def picture() -> np.ndarray:
-    """Greys of all kinds, none of them only along edges: a probability map, or a photograph."""
-    return np.kron(np.arange(192, dtype=np.uint8).reshape(12, 16), np.ones((4, 4), np.uint8))
-
+from tests.odd import COMMANDS, davis, own_video, write_clip, youtube
+from tests.odd_masks import SIZE, picture, smooth, square
 
 REFUSED = {
     "16 bits": (lambda: Image.fromarray(square().astype(np.uint16) * 300), "found mode I;16; save it as an indexed"),
     "RGB": (lambda: Image.fromarray(PALETTE[square()]), "found mode RGB; save it as an indexed PNG"),
     "RGBA": (lambda: Image.fromarray(PALETTE[square()]).convert("RGBA"), "found mode RGBA; .*docs/VIDEO.md turns"),
-    "grey with transparency": (lambda: Image.fromarray(square()).convert("LA"), "found mode LA"),
-    "anti-aliased": (lambda: Image.fromarray(smooth()), "expected a value per object, found 8 greys.*export it"),
-    "soft": (lambda: Image.fromarray(picture()), "expected a value per object, 100 at most, found 192 values"),
+    "gray with transparency": (lambda: Image.fromarray(square()).convert("LA"), "found mode LA"),
+    "anti-aliased": (lambda: Image.fromarray(smooth()), "expected one value per object, found 8 grays.*export it"),
+    "soft": (lambda: Image.fromarray(picture()), "expected one value per object, at most 100, found 192 values"),
     "larger than the frame": (lambda: Image.fromarray(square(size=(96, 64))), "expected 64x48 pixels.*found 64x96"),
 }
 
@@ -69,9 +59,9 @@ def test_a_first_mask_without_object(weights, tmp_path, refused, capsys):
 def test_a_mask_of_0_and_255(weights, tmp_path, refused, capsys):
     """One object where it cannot mean anything else; in the evaluations 255 is void."""
     write_labels(write_clip(tmp_path), square(255))
-    with refused("expected object numbers as in DAVIS 2017, found only 0 and 255", "write 1 for 255"):
+    with refused("expected object numbers 1 to 254, found only 0 and 255", "write 1 for 255"):
         davis(tmp_path, weights)
-    with refused("expected object numbers 1..254, found only 0 and 255", "needs label 1"):
+    with refused("expected object numbers 1 to 254, found only 0 and 255", "write 1 for 255"):
         youtube(tmp_path, weights)
     shutil.rmtree(tmp_path / "out")
     own_video(tmp_path, weights)
@@ -87,7 +77,7 @@ def test_numbers_of_255_and_above_are_no_objects(tiny_network):
 
 
 @pytest.mark.parametrize("run", COMMANDS.values(), ids=COMMANDS)
-def test_of_an_indexed_mask_the_numbers_count_and_not_the_colours(run, weights, tmp_path):
+def test_of_an_indexed_mask_the_numbers_count_and_not_the_colors(run, weights, tmp_path):
     path = write_clip(tmp_path)
     mask = Image.fromarray(square(3))
     mask.putpalette(np.roll(PALETTE, 7, axis=0).tobytes())
@@ -116,7 +106,7 @@ def test_proper_label_maps_are_read_in_silence(labels, tmp_path):
         assert np.array_equal(read_label_map(tmp_path / "mask.png"), labels)
 
 
-def test_ground_truth_of_greys_is_not_scored_as_dozens_of_objects(tmp_path, capsys):
+def test_ground_truth_of_grays_is_not_scored_as_dozens_of_objects(tmp_path, capsys):
     for kind in ("truth", "results"):
         (tmp_path / kind / "cat").mkdir(parents=True)
         for index in range(3):
@@ -124,9 +114,9 @@ def test_ground_truth_of_greys_is_not_scored_as_dozens_of_objects(tmp_path, caps
     write_labels(tmp_path / "truth/cat/00000.png", smooth())
     arguments = ["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / "results")]
     assert score_results.main([*arguments, "--year", "2017"]) == 2
-    assert "truth/cat/00000.png: expected a value per object, found 8 greys" in capsys.readouterr().err
+    assert "truth/cat/00000.png: expected one value per object, found 8 grays" in capsys.readouterr().err
     truths = {path.stem: path for path in sorted((tmp_path / "truth/cat").iterdir())}
-    with pytest.raises(ValueError, match="found 8 greys"):
+    with pytest.raises(ValueError, match="found 8 grays"):
         score_video("cat", truths, tmp_path / "results/cat", {})
 
 

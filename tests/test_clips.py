@@ -1,4 +1,4 @@
-"""Training samples: pure functions of (seed, i), image and mask moving together."""
+"""Training samples: pure functions of (seed, number)."""
 
 import shutil
 
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset import thin_plate
 from dataset.annotated_videos import AnnotatedVideos
-from dataset.augment import STATIC_FRAME, STATIC_IMAGE, recolour, static_warps, video_warps, warp
 from dataset.clips import ClipConfig, Clips, SourceConfig
 from dataset.errors import DatasetError
 from dataset.masks import write_image, write_labels
@@ -64,36 +62,6 @@ def test_samples_have_the_promised_shapes_and_numbers(roots):
         assert sample["labels"].shape == (3, 64, 64)
         assert 1 <= sample["num_objects"] <= 2
         assert sample["labels"].max() <= sample["num_objects"]
-
-
-@pytest.mark.parametrize("make", [static_warps, video_warps])
-def test_image_and_mask_move_together(make):
-    """A mask painted into the image comes out of the warp where the mask does."""
-    rng = np.random.default_rng(0)
-    labels = np.zeros((90, 120), np.uint8)
-    labels[30:60, 40:80] = 1
-    image = np.repeat(labels[..., None] * 255, 3, 2)
-    for matrix in make((90, 120), 64, 3, rng):
-        warped, moved = warp(image, labels, matrix, 64)
-        inside = cv_erode(moved)
-        assert (warped[inside == 1, 0] > 200).all()
-
-
-@pytest.mark.parametrize("make", [static_warps, video_warps])
-def test_warps_exist_for_every_size(make):
-    rng = np.random.default_rng(0)
-    for size in [(37, 53), (53, 37), (384, 384), (400, 267), (1, 900), *rng.integers(16, 1200, (300, 2)).tolist()]:
-        assert all(np.isfinite(matrix).all() for matrix in make(tuple(size), 384, 3, rng))
-
-
-def test_a_large_image_is_averaged_not_skipped():
-    rng = np.random.default_rng(0)
-    stripes = np.zeros((640, 640, 3), np.uint8)
-    stripes[:, ::2] = 255
-    matrix = np.diag([0.1, 0.1, 1.0])
-    warped, _ = warp(stripes, np.zeros((640, 640), np.uint8), matrix, 64)
-    assert np.abs(warped[8:-8, 8:-8].astype(int) - 127).max() < 20
-    assert recolour([warped], STATIC_IMAGE, STATIC_FRAME, rng)[0].shape == warped.shape
 
 
 def test_the_largest_gap_follows_the_schedule():
@@ -157,7 +125,7 @@ def test_a_list_restricts_a_source(roots, tmp_path):
             clips_of(roots, (row,))
         assert "\n" not in str(error.value)
     listed.write_text("\n")
-    with pytest.raises(DatasetError, match=r"list\.txt: expected names, one a line, found none"):
+    with pytest.raises(DatasetError, match=r"list\.txt: expected names, one per line, found none"):
         clips_of(roots, (row,))
     listed.unlink()
     with pytest.raises(DatasetError, match=r"list\.txt: expected a list of names, found no text file"):
@@ -207,6 +175,13 @@ def test_a_mask_a_pixel_narrower_is_resized_with_a_warning(tmp_path, layout):
         [clips[index] for index in range(3)]
 
 
+def test_the_thin_plate_warp_is_off_by_default(roots):
+    source = SourceConfig(str(roots / "static"), "pairs")
+    straight, bent = clips_of(roots, (source,)), clips_of(roots, (source,), thin_plate=1.0)
+    assert not torch.equal(straight[0]["frames"], bent[0]["frames"])
+    assert torch.equal(bent[0]["frames"], clips_of(roots, (source,), thin_plate=1.0)[0]["frames"])
+
+
 def write_clip(root, frames, annotations, mask_sizes):
     """Frames of 854x480 with masks of the given (height, width); returns the masks' paths."""
     paths = []
@@ -220,7 +195,7 @@ def write_clip(root, frames, annotations, mask_sizes):
 
 
 def half(height, width):
-    """A mask whose object is a chequerboard: seen by every crop, with background beside it."""
+    """A mask whose object is a checkerboard: seen by every crop, with background beside it."""
     rows, columns = np.indices((height, width)) // 20
     return ((rows + columns) % 2).astype(np.uint8)
 
@@ -231,26 +206,3 @@ def used(clips):
     if hasattr(source, "videos"):
         return [video[0][1].parent.name for video in source.videos]
     return [image.stem for image, _ in source.pairs]
-
-
-def cv_erode(mask):
-    import cv2
-
-    return cv2.erode(mask, np.ones((5, 5), np.uint8))
-
-
-def test_the_thin_plate_warp_bends_image_and_mask_together_and_is_off_by_default(roots):
-    source = SourceConfig(str(roots / "static"), "pairs")
-    straight, bent = clips_of(roots, (source,)), clips_of(roots, (source,), thin_plate=1.0)
-    assert not torch.equal(straight[0]["frames"], bent[0]["frames"])
-    assert torch.equal(bent[0]["frames"], clips_of(roots, (source,), thin_plate=1.0)[0]["frames"])
-
-    shifts = thin_plate.displacement(64, np.random.default_rng(0))
-    labels = np.zeros((64, 64), np.uint8)
-    labels[20:44, 20:44] = 1
-    image, mask = warp(np.repeat(labels[..., None] * 255, 3, 2), labels, np.eye(3), 64, shifts)
-    assert (image[cv_erode(mask) == 1, 0] > 200).all()
-    assert 0 < np.abs(shifts).max() < 16
-    flat, same = warp(image, mask, np.eye(3), 64, np.zeros((64, 64, 2), np.float32))
-    assert np.array_equal(flat, image)
-    assert np.array_equal(same, mask)

@@ -8,7 +8,8 @@ from PIL import Image
 
 from dataset.davis import davis_sequences, has_full_ground_truth
 from dataset.errors import DatasetError
-from dataset.folder import FolderSequence, list_images, natural_order
+from dataset.folder import FolderSequence
+from dataset.image_files import list_images, natural_order
 from dataset.masks import write_labels
 
 HEIGHT, WIDTH = 12, 16
@@ -89,7 +90,7 @@ def test_what_is_missing_is_named(tmp_path):
     (tmp_path / "JPEGImages/480p/bear").rmdir()
     check("a sequence", r"JPEGImages/480p/bear: expected a folder of images, found nothing there")
     (tmp_path / "ImageSets/2017/val.txt").write_text("\n")
-    check("names", r"val\.txt: expected the names of sequences, one a line, found none")
+    check("names", r"val\.txt: expected the names of sequences, one per line, found none")
 
 
 def test_frames_are_opened_by_content_in_natural_order(tmp_path):
@@ -101,8 +102,9 @@ def test_frames_are_opened_by_content_in_natural_order(tmp_path):
     (tmp_path / ".hidden.jpg").write_text("no image")
     sequence = FolderSequence("clip", list_images(tmp_path), {})
     assert [frame.image[0, 0, 0] for frame in sequence] == [1, 9, 10, 11]
-    assert [frame.name for frame in sequence.frames_from(2)] == ["10", "11"]
-    assert natural_order([Path("b9"), Path("b10"), Path("a")]) == [Path("a"), Path("b10"), Path("b9")]
+    assert natural_order([Path("b10"), Path("b9"), Path("a")]) == [Path("a"), Path("b9"), Path("b10")]
+    assert natural_order([Path("1.jpg"), Path("01.jpg"), Path("0.jpg")]) == [Path("0.jpg"), Path("01.jpg"),
+                                                                             Path("1.jpg")]
 
 
 def test_sizes_must_agree(tmp_path):

@@ -1,4 +1,4 @@
-"""Resizing YouTube-VOS: sizes, alignment, and going on after an interruption."""
+"""Resizing YouTube-VOS: sizes, alignment, and resuming after an interruption."""
 
 import json
 import shutil
@@ -31,12 +31,12 @@ def source(tmp_path):
 
 
 def run(source, target, *more):
-    return main(["--input", str(source), "--output", str(target), "--short-side", "32", "--workers", "2", *more])
+    main(["--input", str(source), "--output", str(target), "--short-side", "32", "--workers", "2", *more])
 
 
 def test_frames_and_masks_shrink_together(source, tmp_path):
     target = tmp_path / "train_32"
-    assert run(source, target) == 0
+    run(source, target)
     frame, mask = (target / kind / "large" / name
                    for kind, name in (("JPEGImages", "00000.jpg"), ("Annotations", "00000.png")))
     assert np.array_equal(read_labels(mask), scene())
@@ -52,7 +52,7 @@ def test_frames_and_masks_shrink_together(source, tmp_path):
     assert not (target / PARTIAL).exists()
 
 
-def test_a_run_goes_on_where_it_stopped(source, tmp_path, monkeypatch, capsys):
+def test_a_run_resumes_where_it_stopped(source, tmp_path, monkeypatch, capsys):
     target = tmp_path / "train_32"
     write = prepare_youtube.write_labels
 
@@ -62,30 +62,33 @@ def test_a_run_goes_on_where_it_stopped(source, tmp_path, monkeypatch, capsys):
         write(path, labels)
 
     monkeypatch.setattr(prepare_youtube, "write_labels", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match="130"):
         run(source, target, "--workers", "1")
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "interrupted; run the same command again: finished videos are kept")
     assert not any((target / kind / "other").exists() for kind in ("JPEGImages", "Annotations"))
     monkeypatch.undo()
     shutil.rmtree(target / "Annotations/large")     # as if stopped between its two folders
     stamp = (target / "JPEGImages/large/00000.jpg").stat().st_ino
-    assert run(source, target) == 0
+    run(source, target)
     assert (target / "JPEGImages/large/00000.jpg").stat().st_ino != stamp
     assert check(target).findings == []
     monkeypatch.setattr(prepare_youtube, "_prepare_video", None)    # nothing is left to do
-    assert run(source, target) == 0
+    run(source, target)
     assert "0 videos written, 3 were there already" in capsys.readouterr().out
 
 
 def test_a_mask_a_pixel_narrower_gets_the_size_of_its_frame(source, tmp_path):
     mask = source / "Annotations/large/00005.png"
     write_labels(mask, read_labels(mask)[:, :-1])
-    assert run(source, tmp_path / "out") == 0
+    run(source, tmp_path / "out")
     assert read_labels(tmp_path / "out/Annotations/large/00005.png").shape == scene().shape
 
 
 def test_errors_are_one_line(source, tmp_path, capsys):
     def refused(message, target=tmp_path / "out", *more):
-        assert run(source, target, *more) == 2
+        with pytest.raises(SystemExit, match="2"):
+            run(source, target, *more)
         error = capsys.readouterr().err.splitlines()[-1]
         assert error.startswith("error: ")
         assert message in error
@@ -105,11 +108,11 @@ def test_errors_are_one_line(source, tmp_path, capsys):
     write_labels(mask, labels[:, :50])
     refused("large/00005.png: expected the shape of its frame, found 50x96")
     write_labels(mask, labels)
-    refused("expected videos of short side 40, found an output of 32", tmp_path / "out", "--short-side", "40")
+    refused("expected videos of short side 40, found videos of 32", tmp_path / "out", "--short-side", "40")
     frame.unlink()
     refused("00005.png: expected a frame 00005")
     shutil.rmtree(source / "Annotations/small")
-    refused("small: expected a folder as in the other of JPEGImages and Annotations")
+    refused("small: expected a folder like the one in JPEGImages, found none")
     shutil.rmtree(source / "Annotations")
     refused("expected the Annotations of YouTube-VOS")
 

@@ -119,7 +119,7 @@ def test_arguments_out_of_range_are_refused(wrong: dict):
 # Layouts
 
 
-def test_static_pairs_an_image_with_a_grey_mask(tmp_path: Path):
+def test_static_pairs_an_image_with_a_gray_mask(tmp_path: Path):
     make_static(tmp_path, images=2, size=SIZE, progress=False)
     assert names(tmp_path) == ["00001.jpg", "00001.png", "00002.jpg", "00002.png"]
     mask = Image.open(tmp_path / "00002.png")

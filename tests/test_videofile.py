@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset import videofile
 from dataset.errors import DatasetError
 from dataset.given_masks import GivenMasks
+from dataset.image_files import natural_key
 from dataset.masks import write_image, write_labels
 from dataset.videofile import open_video
 
@@ -20,7 +20,7 @@ SIZE = (48, 64)
 
 
 def picture(number):
-    """A flat picture whose grey says its number."""
+    """A flat picture whose gray says its number."""
     return np.full((*SIZE, 3), number % 250, np.uint8)
 
 
@@ -90,7 +90,7 @@ def test_folders_are_sorted_as_people_count(tmp_path):
     folder = write_folder(tmp_path / "a", "cat 10.png", "cat 9.jpg", "Cat 11.png", "cat.png")
     assert [frame.name for frame in open_video(folder)] == ["Cat 11", "cat 9", "cat 10", "cat"]
     folder = write_folder(tmp_path / "b", "2.png", "10.png", "mask.png")
-    assert open_video(folder, aside=[folder / "mask.png"]).frame_names == ["2", "10"]
+    assert open_video(folder, excluded=[folder / "mask.png"]).frame_names == ["2", "10"]
     folder = write_folder(tmp_path / "c", "2.png", "2.jpg")
     with pytest.raises(DatasetError, match="one file per frame name"):
         open_video(folder)
@@ -203,4 +203,4 @@ def test_many_objects_are_a_warning_and_thin_ones_no_error(tmp_path):
     labels[10, [10, 20, 30, 40]] = 1, 2, 3, 4
     write_labels(tmp_path / "mask.png", labels)
     assert GivenMasks([tmp_path / "mask.png"], video).at(0).max() == 4
-    assert videofile._natural(tmp_path / "frame10.png") == ["frame", 10, ".png"]
+    assert natural_key("frame10.png") == (["frame", 10, ".png"], "frame10.png")

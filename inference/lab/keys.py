@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from dataset.davis import has_full_ground_truth
 from dataset.errors import DatasetError
-from dataset.files import whole
+from dataset.files import atomic_write
 from dataset.folder import FolderSequence, Frame
-from dataset.masks import VOID, labels_at_size, labels_in, read_labels
+from dataset.label_maps import labels_at_size
+from dataset.masks import VOID, labels_in, read_labels
 from inference.run.read_ahead import ReadAhead
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.segmenter import VideoSegmenter
@@ -73,7 +74,7 @@ class KeyFolder:
     def add(self, video: VideoKeys) -> None:
         """Write a video's keys; they are there whole or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with whole(self.file(video.name)) as partial, open(partial, "wb") as file:
+        with atomic_write(self.file(video.name)) as partial, open(partial, "wb") as file:
             np.savez(file, keys=video.keys, shares=video.shares)
         self.videos[video.name] = {
             "frames": len(video), "cells": list(video.keys.shape[2:]), "key_dim": video.keys.shape[1],

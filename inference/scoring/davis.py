@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.files import write_text
-from dataset.masks import VOID, labels_in, read_label_map, read_labels
+from dataset.label_maps import read_label_map
+from dataset.masks import VOID, labels_in, read_labels
 from inference.scoring.metrics import Statistics, boundary_accuracy, region_similarity, statistics
 
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")

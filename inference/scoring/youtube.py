@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dataset.masks import VOID, labels_in, read_label_map, read_labels
+from dataset.label_maps import read_label_map
+from dataset.masks import VOID, labels_in, read_labels
 from inference.scoring.davis import read_result
 from inference.scoring.metrics import boundary_accuracy, region_similarity
 

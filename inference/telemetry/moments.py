@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.errors import DatasetError
-from dataset.files import naming
+from dataset.files import file_named_in_errors
 from model.network import STRIDE
 
 MOMENTS, ROWS = 128, 2**20
@@ -78,7 +78,7 @@ class MomentLog:
         rows = np.concatenate([np.zeros(0, ROW), *(moment.rows for moment in self.moments)])
         lengths = [len(moment.rows) for moment in self.moments]
         frames = np.array([moment.frame for moment in self.moments], np.int32)
-        with naming(path), open(path, "wb") as file:
+        with file_named_in_errors(path), open(path, "wb") as file:
             np.savez_compressed(
                 file, frame=frames, start=np.cumsum([0, *lengths], dtype=np.int32),
                 age=np.repeat(frames, lengths) - rows["written"], grid=grid_of(self.size), size=self.size,

@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from dataset.files import naming
+from dataset.files import file_named_in_errors
 from inference.memory import MemoryBank
 from inference.memory.entries import Entries
 from inference.telemetry.moments import ROW, MomentLog
@@ -68,7 +68,7 @@ class Recorder:
         line = describe_frame(self.frame, name, self.bank, self.ledger.rows, len(evicted)) | read
         if line["written"] or len(evicted):
             self.moments.add(self.frame, self.ledger.rows, evicted)
-        with naming(self._targets[0]):
+        with file_named_in_errors(self._targets[0]):
             self._file.write(json.dumps(line) + "\n")
         self._matches = None
         self.frame += 1
@@ -76,7 +76,7 @@ class Recorder:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bank.observer = None
         try:
-            with naming(self._targets[0]):
+            with file_named_in_errors(self._targets[0]):
                 self._file.close()
             if kind is None:
                 self.moments.finish(self.frame - 1, self.ledger.rows)

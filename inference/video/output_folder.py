@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataset.files import naming
+from dataset.files import file_named_in_errors
 from inference.errors import RunError
 
 _RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
@@ -37,7 +37,7 @@ class OutputFolder:
         """The path of a file about to be written below the folder, recorded as ours."""
         path = self.root.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with naming(self.root / _RECORD), open(self.root / _RECORD, "a", encoding="utf-8") as record:
+        with file_named_in_errors(self.root / _RECORD), open(self.root / _RECORD, "a", encoding="utf-8") as record:
             record.write(json.dumps("/".join(parts)) + "\n")
         return path
 

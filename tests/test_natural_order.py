@@ -1,0 +1,83 @@
+"""One folder of frames is ordered alike by every reader: numbers in names count as numbers."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset.annotated_videos import read_video_folders
+from dataset.davis import davis_sequences
+from dataset.image_files import list_images, natural_order
+from dataset.layouts import list_videos
+from dataset.masks import write_image, write_labels
+from dataset.static import match_folders, match_pairs
+from dataset.videofile import open_video
+from dataset.youtube import youtube_sequences
+from scripts import prepare_youtube
+
+NAMES = ["07", "7", "IMG_1", "IMG_9", "IMG_10", "IMG_10_2", "IMG_10_11", "frame 2", "frame 10b", "кадр 3", "кадр 20"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """One video in the layouts of YouTube-VOS and DAVIS, and as still images with masks beside them."""
+    root, image = tmp_path_factory.mktemp("order"), np.zeros((16, 16, 3), np.uint8)
+    for name in random.Random(0).sample(NAMES, len(NAMES)):
+        for folder in ("YouTube/JPEGImages/cat", "DAVIS/JPEGImages/480p/cat", "pairs"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            write_image(root / folder / f"{name}.jpg", image)
+        for folder in ("YouTube/Annotations/cat", "DAVIS/Annotations/480p/cat", "pairs"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            write_labels(root / folder / f"{name}.png", np.eye(16, dtype=np.uint8))
+    (root / "DAVIS/ImageSets/2017").mkdir(parents=True)
+    (root / "DAVIS/ImageSets/2017/val.txt").write_text("cat\n")
+    return root
+
+
+def test_evaluation(root):
+    (sequence,) = davis_sequences(root / "DAVIS")
+    assert sequence.frame_names == [frame.name for frame in sequence] == list(sequence.ground_truth) == NAMES
+    (video,) = youtube_sequences(root / "YouTube")
+    assert video.frame_names == [frame.name for frame in video] == list(video.annotations) == NAMES
+
+
+def test_a_video_of_ones_own(root):
+    video = open_video(root / "YouTube/JPEGImages/cat")
+    assert video.frame_names == [frame.name for frame in video] == NAMES
+
+
+@pytest.mark.parametrize(("folder", "layout"), [
+    ("DAVIS", "davis"), ("YouTube", "youtube"), ("YouTube/JPEGImages", "frames"), ("pairs", "pairs"),
+])
+def test_the_data_doctor(root, folder, layout):
+    (video,) = list_videos(root / folder, layout, None, [])[1]
+    assert [frame.stem for frame, _ in video.pairs] == NAMES
+
+
+def test_training(root):
+    (video,) = read_video_folders(root / "YouTube/JPEGImages", root / "YouTube/Annotations", ["cat"]).videos
+    assert [frame.stem for frame, _ in video] == [mask.stem for _, mask in video] == NAMES
+    folders = root / "YouTube/JPEGImages/cat", root / "YouTube/Annotations/cat"
+    for pairs in (match_pairs(root / "pairs"), match_folders(*folders)):
+        assert [image.stem for image, _ in pairs] == [mask.stem for _, mask in pairs if mask] == NAMES
+
+
+def test_the_resized_copy_of_youtube(root, tmp_path, monkeypatch):
+    order: list[str] = []
+    resize = prepare_youtube._resize_frame
+    monkeypatch.setattr(prepare_youtube, "_resize_frame", lambda path, *rest: order.append(path.stem) or resize(
+        path, *rest))
+    for kind in ("JPEGImages", "Annotations"):
+        (tmp_path / "in" / kind).mkdir(parents=True)
+        (tmp_path / "in" / kind / "cat").symlink_to(root / "YouTube" / kind / "cat")
+    prepare_youtube.prepare(tmp_path / "in", tmp_path / "out", short_side=8)
+    assert order == NAMES
+    assert [path.stem for path in list_images(tmp_path / "out/JPEGImages/cat")] == NAMES
+
+
+def test_the_order_does_not_depend_on_the_order_of_listing():
+    paths = [Path(f"{name}.png") for name in [*NAMES, "007", "7 ", "IMG_009"]]
+    expected = natural_order(paths)
+    for seed in range(20):
+        assert natural_order(random.Random(seed).sample(paths, len(paths))) == expected
