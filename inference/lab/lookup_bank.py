@@ -35,6 +35,7 @@ class LabBank(MemoryBank):
     def held(self) -> "Held":
         """What reads see since the last write."""
         if self._held is None:
+            assert self.entries is not None, "nothing is held before the first write"
             self._held = Held(self.entries, self.reads.reference)
         return self._held
 
@@ -91,8 +92,15 @@ class SharedReads:
     def begin(self, now: int) -> None:
         """Video frame `now` is read from here on."""
         self.now = now
-        self.attention = self.reference.matches(now) if now else None       # the unbounded bank's, by entry number
+        self._attention: TopK | None = None
         self._shared: dict[bytes, _Found] = {}
+
+    @property
+    def attention(self) -> TopK:
+        """The unbounded bank's read of this frame, by entry number; frame 0 has none."""
+        if self._attention is None:
+            self._attention = self.reference.matches(self.now)
+        return self._attention
 
     def find(self, held: Held, query: Tensor) -> TopK:
         """The top-k of query [HW, C_k] over what is held."""

@@ -120,6 +120,5 @@ class Replay:
         frames, policy = contestant.bank.frames, contestant.bank.policy
         memory = next((name for name, kind in POLICIES.items() if type(policy) is kind), "")
         index = policy.index if isinstance(policy, LeastFrequentlyUsed) else ""
-        return Result(
-            self.video.name, contestant.row, memory, frames, index, bounds.get(frames), contestant.outcome()
-        )
+        bound = None if frames is None else bounds.get(frames)
+        return Result(self.video.name, contestant.row, memory, frames, index, bound, contestant.outcome())

@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from inference.lab.replay import LabOptions, Replay, Result
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.run.versions import versions
 
-_ticks: Synchronized | None = None           # in a worker: the counter that it shares with the main process
+_ticks: Synchronized           # set in a worker: the counter that it shares with the main process
 
 
 class ReplayFolder:
@@ -115,17 +116,18 @@ def _replay_in_processes(
 
 
 def _start_worker(ticks: Synchronized) -> None:
-    """One thread per process; Ctrl-C is the main process's, and none outlives it."""
+    """One thread per process. The main process handles Ctrl-C, and no worker outlives it."""
     global _ticks
     _ticks = ticks
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if (main := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(main,), daemon=True).start()
 
-    def end_with_the_main_process() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
 
-    threading.Thread(target=end_with_the_main_process, daemon=True).start()
+def _end_with(main: BaseProcess) -> None:
+    main.join()
+    os._exit(1)
 
 
 def _replay(keys: KeyFolder, video: str, options: LabOptions) -> tuple[str, list[Result]]:

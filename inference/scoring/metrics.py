@@ -5,12 +5,14 @@ Masks are boolean `[H, W]`; void pixels, where given, count in neither mask.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+
+from dataset.masks import VOID
 
 RECALL_THRESHOLD = 0.5
 TOLERANCE = 0.008   # of the image's diagonal
@@ -56,6 +58,13 @@ def boundary_accuracy_plain(
     """`boundary_accuracy` over the whole frame, as the definition reads: the oracle of the fast one."""
     truth, prediction = _without_void(truth, prediction, void)
     return _boundary_score(truth, prediction, _radius(truth.shape, tolerance))
+
+
+def score_frame(truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int]) -> list[tuple[float, float]]:
+    """(J, F) of each of the `objects` in two label maps [H, W]; void pixels of the truth count in neither mask."""
+    void = truth == VOID
+    masks = [(truth == number, prediction == number, void if void.any() else None) for number in objects]
+    return [(region_similarity(*pair), boundary_accuracy(*pair)) for pair in masks]
 
 
 def statistics(values: Sequence[float]) -> Statistics:

@@ -1,8 +1,8 @@
 """One HTML page to step through what a memory bank kept: all pictures and numbers inside it, no server, no library.
 
-The page is `page.html`, in whose place for data goes one JSON object. Frames are JPEGs; what is large and
-regular (label maps, entries) is deflated. Long videos are thinned: at most MAX_FRAMES frames and MAX_SOURCES source
-frames of a sequence, those that held most entries, and moments with at most MAX_ROWS entries in all.
+The page is `explain_page.html` with one JSON object put into it. Frames are JPEGs; what is large and regular (label
+maps, entries) is deflated. Long videos are thinned: at most MAX_FRAMES frames of a sequence, at most MAX_SOURCES source
+frames, those of which most entries were held, and moments with at most MAX_ROWS entries in all.
 """
 
 import base64
@@ -16,7 +16,7 @@ from PIL import Image
 
 from dataset.masks import PALETTE
 from inference.telemetry.frames import Explained
-from inference.telemetry.moments import Moment
+from inference.telemetry.moments import COLUMNS, ROW, Moment
 from model.network import STRIDE
 
 MAX_FRAMES, MAX_SOURCES, MAX_ROWS = 150, 48, 300_000
@@ -45,7 +45,7 @@ def _sequence(clip: Explained, score: float | None) -> dict:
     while len(moments) > 2 and sum(len(moment.rows) for moment in moments) > MAX_ROWS:
         moments = moments[::2]
     pictures = [clip.picture(frame) for frame in frames]
-    rows = np.concatenate([moment.rows for moment in moments]) if moments else np.zeros(0, [("owner", "u1")])
+    rows = np.concatenate([np.zeros(0, ROW), *(moment.rows for moment in moments)])
     return {
         "name": clip.name, "score": score, "frames": frames, "total": len(clip.telemetry.lines),
         "lines": [clip.telemetry.lines[frame] for frame in frames],
@@ -56,7 +56,7 @@ def _sequence(clip: Explained, score: float | None) -> dict:
         "grid": clip.telemetry.grid, "size": clip.telemetry.size, "stride": STRIDE, "sources": sources,
         "moments": [moment.frame for moment in moments],
         "starts": np.cumsum([0, *(len(moment.rows) for moment in moments)]).tolist(),
-        "columns": {name: _packed(rows[name].astype("<i4")) for name in rows.dtype.names},
+        "columns": {name: _packed(rows[name].astype("<i4")) for name in COLUMNS},
     }
 
 

@@ -17,6 +17,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ from dataset.files import naming
 from model.network import STRIDE
 
 MOMENTS, ROWS = 128, 2**20
-ROW = np.dtype([("written", "i4"), ("cell", "i4"), ("uses", "i4"), ("owner", "u1"), ("left", "?")])
+COLUMNS = {"written": "i4", "cell": "i4", "uses": "i4", "owner": "u1", "left": "?"}
+ROW = np.dtype(list(COLUMNS.items()))
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ class MomentLog:
         rows = np.concatenate([np.zeros(0, ROW), *(moment.rows for moment in self.moments)])
         lengths = [len(moment.rows) for moment in self.moments]
         frames = np.array([moment.frame for moment in self.moments], np.int32)
+        arrays: dict[str, Any] = {
+            "frame": frames, "start": np.cumsum([0, *lengths], dtype=np.int32),
+            "age": np.repeat(frames, lengths) - rows["written"], "grid": grid_of(self.size), "size": self.size,
+            **{column: rows[column] for column in COLUMNS},
+        }
         with naming(path), open(path, "wb") as file:
-            np.savez_compressed(
-                file, frame=frames, start=np.cumsum([0, *lengths], dtype=np.int32),
-                age=np.repeat(frames, lengths) - rows["written"], grid=grid_of(self.size), size=self.size,
-                **{column: rows[column] for column in ROW.names},     # type: ignore[arg-type]   # none is `allow_pickle`
-            )
+            np.savez_compressed(file, **arrays)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def read_telemetry(folder: Path, sequence: str) -> SequenceTelemetry:
     try:
         with np.load(file) as arrays:
             rows = np.zeros(len(arrays["written"]), ROW)
-            for column in ROW.names:
+            for column in COLUMNS:
                 rows[column] = arrays[column]
             parts = np.split(rows, arrays["start"][1:-1]) if len(arrays["frame"]) else []
             moments = [Moment(*moment) for moment in zip(arrays["frame"].tolist(), parts, strict=True)]

@@ -23,6 +23,14 @@ _GROUPS = 24                                   # bands of source frames in the a
 _FIRST = "#d9480f"                             # the first frame written
 
 
+def draw_figures(clip: Explained, folder: Path, scored: bool) -> None:
+    """Write the three figures of a sequence into `folder`, if anything was written to its bank."""
+    if clip.telemetry.moments:
+        survivors_figure(clip, folder / f"{clip.name}-survivors.png")
+        usage_figure(clip, folder / f"{clip.name}-usage.png", scored)
+        occupancy_figure(clip, folder / f"{clip.name}-occupancy.png")
+
+
 def survivors_figure(clip: Explained, path: Path, moments: int = 5, sources: int = 7) -> None:
     """What the bank held at several writes (rows), painted on the past frames it came from (columns).
 
@@ -31,7 +39,7 @@ def survivors_figure(clip: Explained, path: Path, moments: int = 5, sources: int
     """
     shown = _spread(clip.telemetry.moments, moments)
     columns = _main_sources(shown, sources)
-    norm = LogNorm(*_rate_range(shown))
+    norm = LogNorm(*_rate_range(shown), clip=True)
     height, width = clip.telemetry.size
     across = 1.75
     figure, axes = pyplot.subplots(
@@ -169,7 +177,7 @@ def _source(axes: Axes, clip: Explained, moment: Moment, source: int, norm: LogN
     of_source = moment.rows["written"] == source
     rows, rates = moment.rows[of_source], moment.rates[of_source]
     colours = np.zeros((clip.telemetry.grid[0] * clip.telemetry.grid[1], 4))
-    colours[rows["cell"]] = COLOURS(norm(np.maximum(rates, norm.vmin)), alpha=0.7)
+    colours[rows["cell"]] = COLOURS(norm(rates), alpha=0.7)
     colours[rows["cell"][rows["written"] == moment.frame]] = (*NEW, 0.55)
     colours[rows["cell"][rows["left"]]] = (*LEFT, 0.55)
     image = clip.picture(source)

@@ -62,9 +62,9 @@ class Recorder:
 
     def record(self, name: str) -> None:
         """The step of the next frame, called `name`, is done: write its line."""
-        first = None if self.bank.empty else self.bank.entries.first_write
-        read = self.ledger.count(self._matches, first)
-        evicted = self.ledger.follow(self.bank.entries)
+        entries = self.bank.entries
+        read = self.ledger.count(self._matches, None if entries is None else entries.first_write)
+        evicted = self.ledger.follow(entries)
         line = describe_frame(self.frame, name, self.bank, self.ledger.rows, len(evicted)) | read
         if line["written"] or len(evicted):
             self.moments.add(self.frame, self.ledger.rows, evicted)
@@ -144,12 +144,13 @@ def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, ev
     of a bin of AGES: survivors}, in video frames; never_used: share in no query cell's top-k since their write, of
     those that a read has seen (None: there are none).
     """
-    age, first = frame - rows["written"], -1 if bank.empty else bank.entries.first_write
+    first, temporary = (-1, 0) if bank.entries is None else (bank.entries.first_write, bank.entries.temporary)
+    age = frame - rows["written"]
     tried, shows = rows["uses"][age > 0], rows[rows["owner"] > 0]
     bins = np.bincount(np.digitize(age, AGES) - 1, minlength=len(AGES))
     return {
         "frame": frame, "name": name, "written": bool((age == 0).any()), "evicted": evicted, "entries": len(rows),
-        "temporary": 0 if bank.empty else bank.entries.temporary, "frames_held": round(bank.frames_held, 6),
+        "temporary": temporary, "frames_held": round(bank.frames_held, 6),
         "bytes": bank.bytes_held, "sources": histogram(rows["written"]), "objects": histogram(shows["owner"]),
         "first_objects": histogram(shows["owner"][shows["written"] == first]),
         "ages": dict(zip(map(str, AGES), bins.tolist(), strict=True)),
