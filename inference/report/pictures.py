@@ -36,7 +36,7 @@ def capacity_figure(runs: list[Run], path: Path) -> bool:
         axes.plot(*zip(*points, strict=True), "o-", label=family)
     for run, style in zip((run for run in scored if not run.capacity), cycle(("--", ":", "-.")), strict=False):
         label = f"{run.title} ({run.totals['frames_held_mean']:.1f} held)"
-        axes.axhline(100 * run.j_and_f, linestyle=style, color="grey", label=label)
+        axes.axhline(100 * run.j_and_f, linestyle=style, color="gray", label=label)
     axes.set_xticks(sorted({capacity for capacity, _ in bounded}))
     axes.set_xlabel("capacity of the memory bank (frames)")
     axes.set_ylabel("J&F (per cent)")

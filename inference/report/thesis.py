@@ -42,15 +42,15 @@ def thesis_tables(runs: list[Run]) -> list[Table]:
 def method(run: Run) -> str | None:
     """The row of the thesis's tables that a run is of; None for banks and options that it has not.
 
-    Regularisers act in training, so no setting tells them: the run's name has to contain theirs.
+    Regularizers act in training, so no setting tells them: the run's name has to contain theirs.
     """
     settings = {"memory_every": 5, "top_k": 20} | run.settings
     if (settings["memory_every"], settings["top_k"]) != (5, 20):
         return None
     bank = BANKS.get((run.family, run.capacity))
-    for regulariser in ("dropout", "reallocation"):
-        if regulariser in run.name.lower():
-            return regulariser if bank == "every 5" else None
+    for regularizer in ("dropout", "reallocation"):
+        if regularizer in run.name.lower():
+            return regularizer if bank == "every 5" else None
     return bank
 
 

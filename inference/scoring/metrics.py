@@ -70,7 +70,7 @@ def score_frame(truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int
 def statistics(values: Sequence[float]) -> Statistics:
     """Statistics of the per-frame scores of one object, in frame order.
 
-    The quarters share their limits (frame q belongs to both of its neighbours), so that one, two or three
+    The quarters share their limits (frame q belongs to both of its neighbors), so that one, two or three
     values have quarters as well and every statistic is finite. No value at all gives NaN three times: nothing
     was measured, and any number would move the averages it enters.
 
@@ -101,7 +101,7 @@ def _window(mask: np.ndarray) -> tuple[slice, slice]:
     """The mask's bounding box and one pixel around it, within the frame.
 
     One pixel is enough: a boundary pixel is in the mask or just above or left of it, matches are counted at
-    boundary pixels only, and a background rim gives the window's edges the neighbours they have in the frame.
+    boundary pixels only, and a background rim gives the window's edges the neighbors they have in the frame.
     """
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
@@ -118,7 +118,7 @@ def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: int) -> f
 
 
 def _boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from their right, lower or lower-right neighbour, as far as the frame has these."""
+    """Pixels that differ from their right, lower or lower-right neighbor, as far as the frame has these."""
     boundary = np.zeros_like(mask)
     boundary[:, :-1] |= mask[:, :-1] ^ mask[:, 1:]
     boundary[:-1] |= mask[:-1] ^ mask[1:]

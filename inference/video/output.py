@@ -19,7 +19,7 @@ from inference.video.output_folder import OutputFolder
 FPS = 25.0                 # of overlays where the source has none: folders, some cameras
 _SECONDS_PER_KEY = 2       # between key frames: where players jump to, and what a killed process loses at most
 _X264 = {"crf": "20", "preset": "veryfast"}      # visually lossless, several times as fast as the default
-_BT709 = 1                 # FFmpeg's number of the colours of HD video: said in the file, so that players do not guess
+_BT709 = 1                 # FFmpeg's number of the colors of HD video: said in the file, so that players do not guess
 
 
 class VideoOutput(BackgroundWriter):
@@ -105,8 +105,8 @@ class _H264:
         options = _X264 | {"g": str(max(1, round(_SECONDS_PER_KEY * fps)))}
         self.stream = self.container.add_stream("libx264", rate=rate, options=options)
         self.stream.height, self.stream.width, self.stream.pix_fmt = *size, "yuv420p"
-        colours = self.stream.codec_context
-        colours.colorspace = colours.color_primaries = colours.color_trc = colours.color_range = _BT709
+        colors = self.stream.codec_context
+        colors.colorspace = colors.color_primaries = colors.color_trc = colors.color_range = _BT709
 
     def write(self, image: np.ndarray) -> None:
         frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
