@@ -1,4 +1,4 @@
-"""The figure of speed and score, with a label at every point that hides no other."""
+"""The figure of speed and score, with a label at every point that covers no other."""
 
 import math
 from itertools import product
@@ -11,12 +11,12 @@ from matplotlib.transforms import Bbox
 from inference.report.pictures import pyplot
 from inference.report.runs import Run
 
-_DIRECTIONS = (0, 180, 90, 270, 45, 135, 315, 225)      # of a label from its point, in degrees, the nicest first
+_DIRECTIONS = (0, 180, 90, 270, 45, 135, 315, 225)      # of a label from its point, in degrees, the best first
 _DISTANCES = (7, 14, 24, 36, 50, 66, 84, 104, 126)      # in points
 
 
 def speed_figure(runs: list[Run], path: Path) -> bool:
-    """J&F over frames per second, a labelled point per run. Returns whether there was anything to draw."""
+    """J&F over frames per second, a labeled point per run. Returns False and draws nothing without scored runs."""
     scored = [run for run in runs if not math.isnan(run.j_and_f)]
     if not scored:
         return False
@@ -38,7 +38,7 @@ def speed_figure(runs: list[Run], path: Path) -> bool:
 
 
 def _label(axes: Axes, points: list[tuple[float, float]], texts: list[str], colors: list[str]) -> None:
-    """Each text beside its point, at the first place that is free of other points and texts and inside the axes."""
+    """Put each text beside its point: at the first place inside the axes that covers no other point or text."""
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in axes.transData.transform(points)]
     for point, text, color in zip(points, texts, colors, strict=True):
         for distance, degrees in product(_DISTANCES, _DIRECTIONS):
@@ -67,6 +67,6 @@ def _annotate(
 
 
 def _box(label: Annotation) -> Bbox:
-    """Of the text alone, in pixels: with its line it would always cover its own point."""
+    """The box of the text alone, in pixels: with its line it would always cover its own point."""
     label.update_positions(label.figure.canvas.get_renderer())  # type: ignore[attr-defined]  # Agg's has it
     return Text.get_window_extent(label)

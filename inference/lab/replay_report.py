@@ -1,4 +1,4 @@
-"""A replay's results for readers: CSV, Markdown, figure. Each file appears whole or not at all."""
+"""A replay's results for readers: CSV, Markdown, figure. Each file appears complete or not at all."""
 
 import os
 from collections import defaultdict
@@ -51,7 +51,7 @@ def csv_table(results: list[Result]) -> Table:
 
 
 def means(results: list[Result], measure: str) -> dict[str, dict[int | None, float]]:
-    """Policy -> capacity -> mean over the videos that have the measure."""
+    """Policy -> capacity -> mean over the videos with this measure."""
     values: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         if (value := MEASURES[measure](result)) is not None:
@@ -62,7 +62,7 @@ def means(results: list[Result], measure: str) -> dict[str, dict[int | None, flo
 
 
 def mean_table(results: list[Result]) -> Table:
-    """A row per policy and capacity, the most attention retained first; means over videos, in per cent."""
+    """A row per policy and capacity, highest retained attention first; means over videos, in per cent."""
     found = {measure: means(results, measure) for measure in MEASURES}
     retained = found["retained"]
     order = sorted(
@@ -85,7 +85,7 @@ def capacity_table(results: list[Result], measure: str) -> Table:
     rows = []
     for name in names:
         line = found[name]
-        values = [line.get(frames, line.get(None)) for frames in capacities]       # without a capacity: at all of them
+        values = [line.get(frames, line.get(None)) for frames in capacities]       # no capacity: the same at all
         rows.append([name, *(number(None if value is None else 100 * value, 1) for value in values)])
     return Table(measure, [f"{measure}, at frames", *map(str, capacities)], rows)
 

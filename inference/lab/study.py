@@ -1,7 +1,7 @@
-"""Replaying a whole folder of keys: one process per core over the videos; goes on where a run stopped.
+"""Replaying a folder of keys with one process per core; a stopped replay resumes.
 
 A replay's folder holds `replay.json`, what was replayed, and `.records/<video>.json`, the results of every finished
-video; tables and figure are made of these (`inference.lab.replay_report`).
+video. Tables and figure are made from these (`inference.lab.replay_report`).
 """
 
 import json
@@ -61,7 +61,7 @@ class ReplayFolder:
         write_text(self.record(video), json.dumps([asdict(result) for result in results]) + "\n")
 
     def read(self, video: str) -> list[Result]:
-        """Raises DatasetError for a record that is damaged, or another version's."""
+        """Raises DatasetError if the record is damaged, or written by another version."""
         try:
             rows = json.loads(self.record(video).read_text())
             return [Result(**row | {"outcome": Outcome(**row["outcome"])}) for row in rows]
@@ -70,18 +70,18 @@ class ReplayFolder:
                                "it and run the replay again") from None
 
     def finished(self) -> list[str]:
-        """Videos with results, by name."""
+        """Videos with results, sorted by name."""
         return sorted(path.stem for path in (self.root / ".records").glob("[!.]*.json"))
 
 
 def replay_videos(
     keys: KeyFolder, videos: Sequence[str], options: LabOptions, folder: ReplayFolder, workers: int
 ) -> list[Result]:
-    """The results of all videos, in their order; those that an earlier run finished are read. Longest videos first."""
+    """The results of all videos, in their order; those of an earlier run are read. The longest videos run first."""
     folder.open({"keys": keys.settings, **asdict(options)})
     frames = {video: keys.videos[video]["frames"] for video in videos}
     todo = sorted((video for video in videos if not folder.record(video).is_file()), key=lambda v: (-frames[v], v))
-    reads = {video: 2 * frames[video] - 1 for video in videos}         # the unbounded bank's, and then all banks'
+    reads = {video: 2 * frames[video] - 1 for video in videos}         # by the unbounded bank, and then by all banks
     bar = tqdm(total=sum(reads.values()), initial=sum(reads[video] for video in videos if video not in todo),
                unit="read", desc=folder.root.name, dynamic_ncols=True, mininterval=0.5)
     with bar:
@@ -97,7 +97,7 @@ def replay_videos(
 def _replay_in_processes(
     keys: KeyFolder, todo: list[str], options: LabOptions, folder: ReplayFolder, workers: int, bar: tqdm
 ) -> None:
-    """Results are written as they come; an error ends everything after the videos at hand."""
+    """Write results as they come; after an error only the running videos finish."""
     context = multiprocessing.get_context("spawn")
     ticks = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, _start_worker, (ticks,)) as pool:
@@ -109,8 +109,8 @@ def _replay_in_processes(
                     folder.write(video, results)
                 bar.update(bar.initial + ticks.value - bar.n)
         except BrokenProcessPool:
-            raise RunError(f"{folder.root}: expected every worker to finish its video, found that one was ended, for "
-                           "want of memory perhaps; run the same command again with fewer --workers") from None
+            raise RunError(f"{folder.root}: expected every worker to finish its video, found that one was killed, "
+                           "perhaps for lack of memory; run the same command again with fewer --workers") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -140,7 +140,7 @@ def _replay(keys: KeyFolder, video: str, options: LabOptions) -> tuple[str, list
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in the workers, so that results do not depend on their number."""
+    """One thread, as in the workers, so that results do not depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

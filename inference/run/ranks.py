@@ -13,7 +13,7 @@ S = TypeVar("S", bound=FolderSequence)
 
 
 class Ranks:
-    """This process among those that torchrun started; alone where it was started without."""
+    """This process among those that torchrun started; the only one without torchrun."""
 
     def __init__(self) -> None:
         self.rank, self.count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -26,7 +26,7 @@ class Ranks:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process is here."""
         if self.count > 1:
             torch.distributed.barrier()
 

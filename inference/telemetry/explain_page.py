@@ -1,4 +1,4 @@
-"""One HTML page to step through what a memory bank kept: all pictures and numbers inside it, no server, no library.
+"""One HTML page that steps through what a memory bank kept. It contains all pictures and numbers, and no library.
 
 The page is `explain_page.html` with one JSON object put into it. Frames are JPEGs; what is large and regular (label
 maps, entries) is deflated. Long videos are thinned: at most MAX_FRAMES frames of a sequence, at most MAX_SOURCES source
@@ -34,7 +34,7 @@ def page(clips: list[Explained], run: dict, title: str) -> str:
         "palette": PALETTE.tolist(),
         "sequences": [_sequence(clip, (scores.get(clip.name) or {}).get("J&F-Mean")) for clip in clips],
     }
-    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")     # nothing in it can end its element
+    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")     # no text ends the element
     return TEMPLATE.read_text(encoding="utf-8").replace(_PLACE, text)
 
 
@@ -61,7 +61,7 @@ def _sequence(clip: Explained, score: float | None) -> dict:
 
 
 def _sources(moments: list[Moment]) -> list[int]:
-    """The frames that entries come from, ascending; of more than MAX_SOURCES, the first and those that held most."""
+    """The frames that entries come from, ascending: at most MAX_SOURCES, the first and those with most entries."""
     if not moments:
         return []
     sources, entries = np.unique(np.concatenate([moment.rows["written"] for moment in moments]), return_counts=True)
@@ -70,7 +70,7 @@ def _sources(moments: list[Moment]) -> list[int]:
 
 
 def _frames(count: int, sources: list[int]) -> list[int]:
-    """All frames, or MAX_FRAMES of them: the sources, and the others evenly spread."""
+    """All frames, or MAX_FRAMES of them: the sources, and others evenly spread."""
     if count <= MAX_FRAMES:
         return list(range(count))
     spread = np.linspace(0, count - 1, MAX_FRAMES - len(sources)).round().astype(int)

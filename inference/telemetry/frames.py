@@ -34,7 +34,7 @@ class Explained:
         return _shrunk(read_image(self.frames.frames[frame]), self.width, cv2.INTER_AREA)
 
     def labels(self, frame: int) -> np.ndarray:
-        """[h, w] uint8; all background for a frame whose mask was not asked for."""
+        """[h, w] uint8; all background for a frame whose mask was not written."""
         path = self.masks / f"{self.frames.frame_names[frame]}.png"
         if not path.is_file():
             return np.zeros(self.picture(frame).shape[:2], np.uint8)

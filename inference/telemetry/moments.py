@@ -1,16 +1,16 @@
-"""What a bank held at moments of a video, entry by entry: bounded while recording, one .npz file, read back.
+"""What a bank held at some moments of a video, entry by entry: recorded in bounded memory, stored in one .npz file.
 
-A moment is taken at a frame whose write changed the bank, and at the last frame: after the write, every entry held
-and every entry that this write evicted. The file's arrays, M moments with S rows in all:
+A moment is recorded at a frame whose write changed the bank, and at the last frame: every entry held after the write,
+and every entry that this write evicted. The file's arrays, for M moments with S rows in all:
     frame [M]        video frames of the moments, ascending
     start [M + 1]    moment i is rows start[i] to start[i + 1]
-    written, cell    [S] the frame an entry was written at, its raster index in `grid`
-    uses, age        [S] top-k memberships since the write, summed over query cells; video frames since (at least 0)
+    written, cell    [S] the frame at which an entry was written, and its raster index in `grid`
+    uses, age        [S] top-k memberships since the write, summed over query cells; video frames since the write
     owner            [S] 1 + the object it shows, by order of appearance; 0: none (or a temporary frame)
     left             [S] whether this write evicted it; the others are the survivors
     grid, size       (h, w) cells of a frame; (H, W) pixels of the frames shown to the network, padded evenly to cells
-Where writes are many, every second, fourth, ... of them is recorded: at most MOMENTS of them with at most ROWS rows,
-as far as two moments fit.
+If there are many writes, only every second, fourth, ... one is recorded: at most MOMENTS moments with at most ROWS
+rows in all, but always two moments.
 """
 
 import json
@@ -32,7 +32,7 @@ ROW = np.dtype(list(COLUMNS.items()))
 
 @dataclass(frozen=True)
 class Moment:
-    """The bank at one frame: `rows` [n] of ROW, survivors and, marked `left`, what the frame's write evicted."""
+    """The bank at one frame: `rows` [n] of ROW, the survivors and, marked `left`, entries evicted at this frame."""
 
     frame: int
     rows: np.ndarray
@@ -47,7 +47,7 @@ class Moment:
 
     @property
     def rates(self) -> np.ndarray:
-        """Uses over age (at least 1) of every row: the thesis's score of its index `topk`."""
+        """Uses over age (at least 1) of every row: the score of the thesis's index `topk`."""
         return self.rows["uses"] / np.maximum(self.frame - self.rows["written"], 1)
 
 
@@ -133,7 +133,7 @@ def grid_of(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _moment(frame: int, survivors: np.ndarray, evicted: np.ndarray) -> Moment:
-    """Rows in order of write and raster: what compresses well."""
+    """Rows in order of write and raster, which compresses well."""
     rows = np.concatenate([survivors, evicted])
     rows["left"][len(survivors):] = True
     return Moment(frame, rows[np.lexsort((rows["cell"], rows["written"]))])

@@ -32,7 +32,7 @@ def draw_figures(clip: Explained, folder: Path, scored: bool) -> None:
 
 
 def survivors_figure(clip: Explained, path: Path, moments: int = 5, sources: int = 7) -> None:
-    """What the bank held at several writes (rows), painted on the past frames it came from (columns).
+    """What the bank held at several writes (rows), painted on the past frames that it comes from (columns).
 
     A cell's color is its uses per frame since its write; pale blue: written just now; red: evicted by this write.
     Columns: the first frame written, then the frames that held most of the bank at the moments shown.
@@ -49,11 +49,11 @@ def survivors_figure(clip: Explained, path: Path, moments: int = 5, sources: int
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for moment, row in zip(shown, axes, strict=True):
         _now(row[0], clip, moment)
-        for source, cell in zip(columns, row[1:], strict=True):
-            _source(cell, clip, moment, source, norm)
+        for source, place in zip(columns, row[1:], strict=True):
+            _source(place, clip, moment, source, norm)
     axes[0, 0].set_title("segmented frame", fontsize=8, pad=3)
-    for source, cell in zip(columns, axes[0, 1:], strict=True):
-        cell.set_title(f"from frame {source}", fontsize=8, pad=3)
+    for source, place in zip(columns, axes[0, 1:], strict=True):
+        place.set_title(f"from frame {source}", fontsize=8, pad=3)
     bar = figure.colorbar(ScalarMappable(norm, COLORS), ax=axes, shrink=0.6, aspect=30, pad=0.01)
     bar.set_label("uses per frame since the write", fontsize=8)
     bar.ax.tick_params(labelsize=7, which="both")
@@ -66,9 +66,10 @@ def survivors_figure(clip: Explained, path: Path, moments: int = 5, sources: int
 
 
 def usage_figure(clip: Explained, path: Path, scored: bool) -> None:
-    """Uses over age of every entry at the last write that evicted some, or at the end where none did.
+    """Uses over age of every entry at the last write that evicted some, or at the end if none did.
 
-    scored: the policy is the thesis's (score = uses / age), whose eviction line is drawn: the highest score that left.
+    scored: whether the policy is the thesis's (score = uses / age). Then its eviction line is drawn: the highest score
+    that was evicted.
     """
     moments = clip.telemetry.moments
     moment = next((moment for moment in reversed(moments) if len(moment.evicted)), moments[-1])
@@ -134,13 +135,13 @@ def occupancy_figure(clip: Explained, path: Path) -> None:
 
 
 def _spread(moments: list[Moment], count: int) -> list[Moment]:
-    """Up to `count` of the moments, evenly spread; the first write, where all is new, only if there is no other."""
+    """Up to `count` of the moments, evenly spread; the first write, which is all new, only if there is no other."""
     later = moments[1:] or moments
     return [later[i] for i in np.unique(np.linspace(0, len(later) - 1, count).round().astype(int))]
 
 
 def _main_sources(moments: list[Moment], count: int) -> list[int]:
-    """The first frame held and those that held most entries at the moments, what was new then left out."""
+    """The first frame held and the frames with most entries at the moments, not counting new entries."""
     held = [moment.survivors["written"] for moment in moments]
     sources, entries = np.unique(
         np.concatenate([written[written < moment.frame] for written, moment in zip(held, moments, strict=True)]),
@@ -152,7 +153,7 @@ def _main_sources(moments: list[Moment], count: int) -> list[int]:
 
 
 def _rate_range(moments: list[Moment]) -> tuple[float, float]:
-    """Limits of the colors: the middle 96 % of the rates above 0."""
+    """Limits of the color scale: the middle 96 % of the rates above 0."""
     rates = np.concatenate([moment.rates for moment in moments])
     rates = rates[rates > 0]
     low, high = np.quantile(rates, (0.02, 0.98)) if len(rates) else (0.1, 1.0)
@@ -168,7 +169,7 @@ def _now(axes: Axes, clip: Explained, moment: Moment) -> None:
 
 
 def _source(axes: Axes, clip: Explained, moment: Moment, source: int, norm: LogNorm) -> None:
-    """Entries of one past frame, painted on it in gray with its mask's outline; empty before it was written."""
+    """Entries of one past frame, painted on it in gray with its mask's outline; empty before its write."""
     _bare(axes)
     if source > moment.frame:
         axes.set_facecolor("#f1f3f5")
@@ -191,7 +192,7 @@ def _source(axes: Axes, clip: Explained, moment: Moment, source: int, norm: LogN
 
 
 def _bands(lines: list[dict]) -> tuple[list[int], np.ndarray]:
-    """(first source of each band, entries [bands, frames]): the first frame alone, the others in at most _GROUPS."""
+    """(first source of each band, entries [bands, frames]): the first frame alone, then at most _GROUPS more."""
     sources = sorted({int(source) for line in lines for source in line["sources"]})
     others = np.array_split(sources[1:], min(_GROUPS, max(1, len(sources) - 1)))
     groups = [group for group in [sources[:1], *(part.astype(int).tolist() for part in others)] if group]
