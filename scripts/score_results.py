@@ -29,7 +29,8 @@ The table shows per cent: mean, recall (share of frames above 50 %) and decay (f
 @command(again="run the same command again")
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    names, notes = options.sequences, []
+    names: list[str] | None = options.sequences
+    notes: list[str] = []
     if names is None:
         names, notes = common_sequences(options.annotations, options.results)
     truths = {name: {path.stem: path for path in list_images(options.annotations / name)} for name in names}
