@@ -1,4 +1,4 @@
-"""A disk that fills up in the middle of a write: one line that says which file and what to do, no half-written file
+"""A disk that fills up during a write: one line that says which file and what to do, no incomplete file
 under a final name, and the same bytes as ever once there is room. The disk is a RAM disk of a few pages."""
 
 import errno
@@ -72,7 +72,7 @@ def test_evaluation(davis, weights, disk, tmp_path, capsys):
     for kilobytes in (PAGE, 6 * PAGE, 25 * PAGE, 60 * PAGE):
         disk.resize(kilobytes)
         refused(capsys, eval_davis.main, [*command, "--output", str(disk.root / "run")], disk,
-                "run the same command again: what is finished is kept")
+                "run the same command again: finished work is kept")
         finished.append(len(list(disk.root.glob("run/.records/*.json"))))
     assert finished[0] == 0 < finished[-1]
     disk.resize(10_000)
