@@ -1,4 +1,4 @@
-"""Scores of a network that is being trained: the streaming segmenter on a list of DAVIS sequences."""
+"""Scores of a network during training: the streaming segmenter on a list of DAVIS sequences."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from model import STCN
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """On what to validate during training, how often, and with which bank."""
+    """The data for validation during training, how often to validate, and with which bank."""
 
     davis_root: str
     every: int                               # iterations
@@ -38,7 +38,7 @@ def make_validation(config: ValidationConfig) -> Callable[[STCN], dict[str, floa
     if not all(map(has_full_ground_truth, sequences)):
         raise DatasetError(f"{config.davis_root}: expected annotations of every frame to validate on, found some "
                            "missing; choose another split or other sequences")
-    build_memory(config.memory, config.memory_frames)       # contradictory options are an error before training begins
+    build_memory(config.memory, config.memory_frames)       # fails before training if options are contradictory
     frames = sum(map(len, sequences))
 
     def validate(network: STCN) -> dict[str, float]:

@@ -6,6 +6,7 @@ itself, to the bit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -94,18 +95,9 @@ class ViewSegmenter:
     @torch.inference_mode()
     def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
         """As VideoSegmenter.step: [1 + objects, H, W] at the frame's own size."""
-        size = frame.shape[:2]
-        total = None
-        for view, segmenter in zip(self.views, self.segmenters, strict=True):
-            shown = view.size(*size)
-            probabilities = segmenter.step(
-                _show(frame, shown, view.flip, cv2.INTER_AREA if shown[0] < size[0] else cv2.INTER_LINEAR),
-                None if annotation is None else _show_labels(annotation, shown, view.flip),
-            )
-            probabilities = probabilities.flip(-1) if view.flip else probabilities
-            if shown != size:
-                probabilities = interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
-            total = probabilities if total is None else total + probabilities
+        each = (self._step(view, segmenter, frame, annotation)
+                for view, segmenter in zip(self.views, self.segmenters, strict=True))
+        total = reduce(torch.add, each)
         return total if len(self.views) == 1 else total / len(self.views)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
@@ -115,6 +107,20 @@ class ViewSegmenter:
     def download(self, probabilities: Tensor) -> Download:
         """As VideoSegmenter.download."""
         return self.segmenters[0].download(probabilities)
+
+    @staticmethod
+    def _step(view: View, segmenter: VideoSegmenter, frame: np.ndarray, annotation: np.ndarray | None) -> Tensor:
+        """One view's probabilities at the frame's own size."""
+        size = frame.shape[:2]
+        shown = view.size(*size)
+        probabilities = segmenter.step(
+            _show(frame, shown, view.flip, cv2.INTER_AREA if shown[0] < size[0] else cv2.INTER_LINEAR),
+            None if annotation is None else _show_labels(annotation, shown, view.flip),
+        )
+        probabilities = probabilities.flip(-1) if view.flip else probabilities
+        if shown != size:
+            probabilities = interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
+        return probabilities
 
 
 def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.ndarray:

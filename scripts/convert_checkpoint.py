@@ -4,9 +4,9 @@
     python scripts/convert_checkpoint.py runs/video/network.pth stcn.pth --to published
     python scripts/convert_checkpoint.py runs/compact/video/network.pth weights/compact.pth --half
 
-Biases of the value encoder's ResNet, which only the published layout has, are folded into the batch norms
-that follow; the other way they are written as zeros. `load_network` reads both, so converting to ours is
-never needed for evaluation.
+Only the published layout has biases in the value encoder's ResNet. They are folded into the batch norms that follow;
+in the other direction they are written as zeros. `load_network` reads both layouts, so evaluation never needs a
+conversion.
 """
 
 import sys

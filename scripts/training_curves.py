@@ -3,7 +3,7 @@
     python scripts/training_curves.py runs/static runs/video --output runs/curves.png
     python scripts/training_curves.py runs/plain runs/dropout --values train/cross_entropy train/learning_rate
 
-A panel per value, a line per run: the mean over --smooth logged points, the points themselves pale behind it.
+There is a panel per value and a line per run: the mean over --smooth logged points, with the points in a pale color.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_curves(run: Path) -> dict[str, Curve]:
-    """Every scalar of a run's log; what a resumed run logged twice counts as it was logged last."""
+    """Every scalar of a run's log; of values that a resumed run logged twice, the last one counts."""
     if not any((run / "log").glob("events.out.tfevents.*")):
         raise ConfigError(f"{run}: expected the folder of a training run, with log/events.out.tfevents.*")
     events = EventAccumulator(str(run / "log"), size_guidance={"scalars": 0}).Reload()
@@ -60,7 +60,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
 
 def smoothed(values: np.ndarray, count: int) -> np.ndarray:
-    """The mean over each value and as many on either side, about `count` together, fewer at the ends."""
+    """A moving mean over about `count` values, fewer at the ends."""
     kernel = np.ones((min(count, len(values)) - 1) // 2 * 2 + 1)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
@@ -70,8 +70,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", type=Path, nargs="+", help="run folders of train.py")
     parser.add_argument("--values", nargs="+", default=["train/cross_entropy", "train/iou_frame_2"],
                         help="what to draw (default: %(default)s)")
-    parser.add_argument("--smooth", type=positive, default=15, help="logged points in a mean (default: %(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("runs/training_curves.png"), help="default: %(default)s")
+    parser.add_argument("--smooth", type=positive, default=15,
+                        help="number of logged points in a mean (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=Path("runs/training_curves.png"),
+                        help="image file (default: %(default)s)")
     return parser
 
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+import eval_davis
+from dataset.synthetic import make_davis
 from model import STCN, NetworkConfig
 from model.checkpoint import load_state, save_network
 from model.published_layout import from_published
@@ -72,6 +74,18 @@ def weights(tmp_path_factory, tiny_network) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.pth"
     save_network(path, tiny_network)
     return path
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory, weights) -> tuple[Path, Path]:
+    """A DAVIS folder, and a finished run with telemetry over its clip-001 and clip-002."""
+    root, output = tmp_path_factory.mktemp("DAVIS"), tmp_path_factory.mktemp("run") / "out"
+    make_davis(root, sequences={"train": 1, "val": 2}, frames=11, size=(48, 70), progress=False)
+    eval_davis.main([
+        "--davis-root", str(root), "--weights", str(weights), "--output", str(output), "--device", "cpu",
+        "--memory-every", "2", "--top-k", "5", "--telemetry",
+    ])
+    return root, output
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Commands that are killed, terminated or interrupted at any moment leave whole files, and go on to the same bytes."""
+"""Commands that are killed, terminated or interrupted at any moment leave complete files, and resume exactly."""
 
 import random
 import signal
@@ -9,8 +9,8 @@ import pytest
 
 from dataset.masks import write_labels
 from dataset.synthetic import make_davis, make_youtube
+from tests.own_video import write_folder, write_video
 from tests.processes import Command, check_whole, frames_of, results, write_stage
-from tests.test_segment_video import write_folder, write_video
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("av")
@@ -61,7 +61,7 @@ def segmentation(request, tmp_path_factory, weights) -> list[str]:
             str(weights), "--device", "cpu", "--memory-every", "2", "--cutouts", "--overwrite"]
 
 
-def test_training_goes_on_to_the_same_weights(training, tmp_path):
+def test_training_resumes_to_the_same_weights(training, tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert start(training, whole).wait()[0] == 0
     moments = random.Random(1)
@@ -88,7 +88,7 @@ def test_training_stopped_before_its_first_iterations_is_begun_again(training, t
     assert (tmp_path / "run/network.pth").read_bytes() == (tmp_path / "whole/network.pth").read_bytes()
 
 
-def test_evaluation_goes_on_to_the_same_files(evaluation, tmp_path):
+def test_evaluation_resumes_to_the_same_files(evaluation, tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
     assert start(evaluation, whole).wait()[0] == 0
     folders = {path.parent for path in whole.rglob("*.png")}
@@ -98,7 +98,7 @@ def test_evaluation_goes_on_to_the_same_files(evaluation, tmp_path):
         process = start(evaluation, run)
         process.await_(process.at_work)
         process.await_(lambda: len(list(run.glob(".records/*.json"))) > finished)               # noqa: B023
-        stop(process, number, moments.uniform(0, 0.1), "run the same command again: what is finished is kept")
+        stop(process, number, moments.uniform(0, 0.1), "run the same command again: finished work is kept")
         check_whole(run)
         for folder in folders:
             there = run / folder.relative_to(whole)
@@ -115,7 +115,7 @@ def test_segmentation_leaves_whole_masks_and_a_video_that_plays(segmentation, tm
         process = start(segmentation, run)
         process.await_(process.at_work)
         process.await_(lambda: len(masks(run)) >= after)                                        # noqa: B023
-        status = stop(process, number, moments.uniform(0, 0.03), "so there is no run.json; --overwrite starts anew")
+        status = stop(process, number, moments.uniform(0, 0.03), "so there is no run.json; --overwrite starts again")
         check_whole(run)
         if status == 130:
             assert frames_of(run / "overlay.mp4") == len(masks(run)) >= after
@@ -130,7 +130,7 @@ def start(command: list[str], output: Path) -> Command:
 
 
 def stop(process: Command, number: signal.Signals, delay: float, words: str) -> int:
-    """Send a signal after so many seconds: 130 and a line that says how to go on, unless the command was faster."""
+    """Send a signal after so many seconds: 130 and a line that says how to resume, unless the command was faster."""
     time.sleep(delay)
     process.send(number)
     status, said = process.wait()

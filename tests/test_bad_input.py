@@ -2,9 +2,10 @@
 
 Where every kind of odd input is tested (docs/VIDEO.md and docs/DATA.md have the table for users):
 
-frames      truncated JPEG            test_eval_davis (bad_input), test_segment_video (damaged_frame), test_training
+frames      truncated JPEG            test_eval_davis (bad_input), test_segment_video_ends (damaged_frame),
+                                      test_training
             truncated video           test_segment_video (truncated_video), here (without its index)
-            no video at all           test_segment_video (what_is_no_video)
+            no video at all           test_segment_video_ends (what_is_no_video)
             differing sizes           here; test_davis, test_videofile (streams), test_check
             one frame                 here; test_segment_video (paths_may_have_spaces)
             4K, odd and tiny sizes    here; test_segment_video (overlays_of_odd_sizes), test_segmenter
@@ -12,7 +13,7 @@ frames      truncated JPEG            test_eval_davis (bad_input), test_segment_
 folders     empty                     here; test_segment_video, test_davis, test_check
             names that are no numbers here; test_segment_video (the fixture `folder`), test_videofile
             Unicode, spaces           here; test_segment_video (paths_may_have_spaces)
-            output that is not ours   here (a file, no access); test_eval_davis, test_segment_video (overwritten)
+            output that is not ours   here (a file, no access); test_eval_davis, test_segment_video_ends (overwritten)
             of another layout         here (DAVIS for YouTube-VOS and back); test_bad_settings (several data sets)
 masks       all kinds                 test_bad_masks; test_videofile (GivenMasks), test_check (the doctor)
 weights     all files, all commands   test_bad_weights; test_checkpoint, test_segmenter_state

@@ -77,7 +77,7 @@ def test_a_run_folder_holds_masks_record_and_official_csvs(root, weights, tmp_pa
     assert json.loads((tmp_path / "scores.json").read_text())["global"] == run["scores"]
 
 
-def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(root, weights, tmp_path):
+def test_a_stopped_run_resumes_and_ends_with_the_same_bytes(root, weights, tmp_path):
     whole = evaluate(root, weights, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("inference.run.writer.SequenceWriter.write", _interrupted_after(10))

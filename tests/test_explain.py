@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import eval_davis
 import eval_youtube
 from dataset.davis import davis_sequences
 from dataset.masks import read_image, read_labels
-from dataset.synthetic import make_davis, make_youtube
+from dataset.synthetic import make_youtube
 from inference.telemetry.explain_page import page
 from inference.telemetry.frames import explained
 from inference.telemetry.moments import read_telemetry
@@ -26,21 +25,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("DAVIS")
-    make_davis(root, sequences={"train": 1, "val": 2}, frames=11, size=(48, 70), progress=False)
-    return root
+def root(recorded):
+    return recorded[0]
 
 
 @pytest.fixture(scope="module")
-def run(root, weights, tmp_path_factory):
-    """A finished run with telemetry over clip-001 and clip-002."""
-    output = tmp_path_factory.mktemp("run") / "out"
-    eval_davis.main([
-        "--davis-root", str(root), "--weights", str(weights), "--output", str(output), "--device", "cpu",
-        "--memory-every", "2", "--top-k", "5", "--telemetry",
-    ])
-    return output
+def run(recorded):
+    return recorded[1]
 
 
 @pytest.fixture(scope="module")

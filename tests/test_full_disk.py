@@ -1,4 +1,4 @@
-"""A disk that fills up in the middle of a write: one line that says which file and what to do, no half-written file
+"""A disk that fills up during a write: one line that says which file and what to do, no incomplete file
 under a final name, and the same bytes as ever once there is room. The disk is a RAM disk of a few pages."""
 
 import errno
@@ -72,7 +72,7 @@ def test_evaluation(davis, weights, disk, tmp_path, capsys):
     for kilobytes in (PAGE, 6 * PAGE, 25 * PAGE, 60 * PAGE):
         disk.resize(kilobytes)
         refused(capsys, eval_davis.main, [*command, "--output", str(disk.root / "run")], disk,
-                "run the same command again: what is finished is kept")
+                "run the same command again: finished work is kept")
         finished.append(len(list(disk.root.glob("run/.records/*.json"))))
     assert finished[0] == 0 < finished[-1]
     disk.resize(10_000)
@@ -83,15 +83,16 @@ def test_evaluation(davis, weights, disk, tmp_path, capsys):
 def test_scores(davis, disk, tmp_path, capsys):
     annotations = davis / "Annotations/480p"
     command = ["--annotations", str(annotations), "--results", str(annotations), "--csv"]
-    assert score_results.main([*command, str(tmp_path / "whole")]) == 0
+    score_results.main([*command, str(tmp_path / "whole")])
     (disk.root / "filler").write_bytes(bytes(16 * 1024))
-    assert score_results.main([*command, str(disk.root / "run")]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        score_results.main([*command, str(disk.root / "run")])
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error == (f"error: {disk.root}/run/global_results-val.csv: No space left on device; free some space there, "
                      "then run the same command again")
     assert not list((disk.root / "run").iterdir())
     (disk.root / "filler").unlink()
-    assert score_results.main([*command, str(disk.root / "run")]) == 0
+    score_results.main([*command, str(disk.root / "run")])
     assert results(disk.root / "run") == results(tmp_path / "whole")
 
 

@@ -118,10 +118,9 @@ def test_command_guesses_the_year_and_writes_everything(tmp_path, capsys):
         folder(tmp_path / "truth" / name, [(TWO > 0) * 255] * 4)
     for name in ("dog", "yak"):
         folder(tmp_path / "results" / name, [SHIFTED > 0] * 4)
-    status = main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / "results"),
-                   "--json", str(tmp_path / "out" / "scores.json"), "--csv", str(tmp_path / "csv")])
+    main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / "results"),
+          "--json", str(tmp_path / "out" / "scores.json"), "--csv", str(tmp_path / "csv")])
     output, errors = capsys.readouterr()
-    assert status == 0
     assert output.splitlines()[-1].startswith("global")
     for part in ("assuming --year 2016", "having no annotations: yak", "having no results: cat"):
         assert part in errors
@@ -135,7 +134,7 @@ def test_command_guesses_the_year_and_writes_everything(tmp_path, capsys):
 
 def test_command_prints_notes_and_takes_object_numbers(tmp_path, capsys):
     folder(tmp_path / "truth" / "dog", [TWO] * 4)
-    assert main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / "truth")]) == 0
+    main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / "truth")])
     output, errors = capsys.readouterr()
     assert "note: dog: all 2 scored masks equal the ground truth" in output
     assert "assuming --year 2017" in errors
@@ -145,7 +144,8 @@ def test_command_reports_errors_in_one_line(tmp_path, capsys):
     folder(tmp_path / "truth" / "dog", [TWO] * 4)
     folder(tmp_path / "results" / "yak", [TWO] * 4)
     for results, message in (("results", "expected folders named like those of"), ("none", "found no folder")):
-        assert main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / results)]) == 2
+        with pytest.raises(SystemExit, match="2"):
+            main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / results)])
         output, errors = capsys.readouterr()
         assert output == ""
         assert errors.startswith("error: ")
@@ -160,6 +160,28 @@ def test_command_runs_from_anywhere(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == "error: truth/cow: expected a folder of images, found nothing there; check the path\n"
+
+
+def test_command_ends_with_one_line_when_it_is_interrupted(tmp_path, capsys, monkeypatch):
+    folder(tmp_path / "truth" / "dog", [TWO] * 4)
+    monkeypatch.setattr("scripts.score_results.format_table", _interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        main(["--annotations", str(tmp_path / "truth"), "--results", str(tmp_path / "truth"), "--year", "2017"])
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted; run the same command again"
+
+
+def test_command_needs_no_pytorch(tmp_path):
+    folder(tmp_path / "truth" / "dog", [TWO] * 4)
+    masks = str(tmp_path / "truth")
+    code = ("import sys; from scripts.score_results import main; "
+            f"main(['--annotations', {masks!r}, '--results', {masks!r}]); print('torch' in sys.modules)")
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=SCRIPT.parents[1], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "False"
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
 
 
 def folder(path: Path, masks: list[np.ndarray]) -> dict[str, Path]:

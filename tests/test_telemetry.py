@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import eval_davis
-from dataset.synthetic import make_davis
 from inference.memory import Admission, build_memory
 from inference.telemetry import moments as telemetry_moments
 from inference.telemetry.moments import MomentLog, read_telemetry
@@ -183,18 +182,13 @@ def test_files_appear_when_the_sequence_is_finished(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("DAVIS")
-    make_davis(root, sequences={"train": 1, "val": 2}, frames=11, size=(48, 70), progress=False)
-    return root
+def root(recorded):
+    return recorded[0]
 
 
 @pytest.fixture(scope="module")
-def run(root, weights, tmp_path_factory):
-    """A finished run with telemetry over clip-001 and clip-002."""
-    output = tmp_path_factory.mktemp("run") / "out"
-    evaluate(root, weights, output, "--telemetry")
-    return output
+def run(recorded):
+    return recorded[1]
 
 
 def evaluate(root, weights, output, *more):
@@ -219,7 +213,7 @@ def test_telemetry_changes_no_mask_and_may_be_asked_for_later(root, weights, run
     assert [json.loads(line)["name"] for line in lines.splitlines()] == [f"{frame:05d}" for frame in range(11)]
 
 
-def test_a_run_that_goes_on_keeps_finished_telemetry_and_overwriting_removes_it(root, weights, run, tmp_path):
+def test_a_resumed_run_keeps_finished_telemetry_and_overwriting_removes_it(root, weights, run, tmp_path):
     shutil.copytree(run, tmp_path / "out")
     output = tmp_path / "out"
     (output / "telemetry/clip-002.npz").unlink()

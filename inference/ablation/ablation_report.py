@@ -1,4 +1,4 @@
-"""An ablation's numbers for readers: CSV, page, figures, run.json. All files appear whole or not at all."""
+"""An ablation's numbers for readers: CSV, page, figures, run.json. Each file appears complete or not at all."""
 
 import os
 from collections.abc import Callable
@@ -27,7 +27,7 @@ FIGURES = {"score_over_capacity": "J&F over the capacity", "speed_over_score": "
 
 
 def runs_of(settings: list[MemoryOptions], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
-    """Each setting as a run of its own, which is what tables and figures are made of."""
+    """Each setting as a run, from which tables and figures are made."""
     options, named = folder.settings, titles(settings)
     runs = []
     for setting in settings:
@@ -46,7 +46,7 @@ def runs_of(settings: list[MemoryOptions], records: dict[str, SequenceRecord], f
 
 
 def cost(records: dict[str, SequenceRecord]) -> dict:
-    """What all passes over the sequences took: seconds of encoding, of the settings' own work, of everything."""
+    """The time of all passes over the sequences: seconds of encoding, of the settings' own work, of everything."""
     passes = [done for record in records.values() for done in record.passes]
     encoding, own, wall = (
         sum(getattr(done, key) for done in passes) for key in ("encode_seconds", "step_seconds", "wall_seconds")
@@ -116,7 +116,7 @@ def page(runs: list[Run], figures: list[str], settings: dict, seconds: dict) -> 
 
 
 def emphasised(table: Table) -> Table:
-    """The table with the best of each column of numbers in bold: the least of decay and of frames held."""
+    """The table with the best number of each column in bold: the smallest for decay and frames held."""
     columns = [list(column) for column in zip(*table.rows, strict=True)]
     for title, column in list(zip(table.header, columns, strict=True))[table.words:]:
         numbers = [float(cell) for cell in column if cell]

@@ -1,4 +1,4 @@
-"""What a bank could keep if it knew the whole video: a bound that no policy exceeds, and a policy below it.
+"""What a bank could keep if it knew the whole video: a bound that no policy exceeds, and a policy near it.
 
 Both weigh an entry by its attention mass: the softmax weight that it gets from all query cells of a set of frames when
 the unbounded bank reads them (`Reference.mass`).
@@ -12,10 +12,11 @@ from inference.memory.entries import Entries
 
 
 def retained_bound(reference: Reference, frames: int) -> float:
-    """The largest share of the unbounded bank's attention mass that a bank of `frames` frames can have held.
+    """The largest share of the unbounded bank's attention mass that a bank of `frames` frames can hold.
 
-    Between two writes, no bank holds more of it than the frames * HW entries with the most mass there, of all written
-    by then. Switching from one such set to the next would take entries back that had left, so that the bound is loose.
+    Between two writes, no bank holds more mass than the frames * HW entries with the most mass in that time, of all
+    entries written so far. A bank cannot switch from one such set to the next, since evicted entries do not return:
+    the bound is loose.
     """
     held = 0.0
     for stretch, mass in enumerate(reference.mass):

@@ -1,7 +1,7 @@
-"""One memory bank in the lab: driven as the segmenter drives it, and what is measured of it.
+"""One memory bank in the lab: it is read and written as the segmenter does, and measured.
 
-Masks at stride 16 take the part of values: an entry's value is the share of each object in its cell, as predicted when
-it was written (the first frame's: as annotated), and a read carries these shares on.
+Masks at stride 16 replace values: an entry's value is the share of each object in its cell, as predicted when it was
+written (in the first frame: as annotated). A read passes these shares on.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ AGES = (5, 10, 20, 40, 80)          # frames: limits of the classes of age
 class Outcome:
     """What a bank did on a video; shares and J in [0, 1]."""
 
-    retained_mass: float      # share of the unbounded bank's attention whose entries are held when it is read
-    agreement: float | None   # of what is read with what the unbounded bank reads
-    propagation_j: float | None      # J of the masks carried on at stride 16; None without ground truth
+    retained_mass: float      # share of the unbounded bank's attention that falls on entries held at that read
+    agreement: float | None   # of the labels read with those that the unbounded bank reads
+    propagation_j: float | None      # J of the masks passed on at stride 16; None without ground truth
     ages: tuple[float, ...]   # shares of the entries held, by class of age
 
 
@@ -31,19 +31,19 @@ class Contestant:
     """A bank that takes part in a replay.
 
     Args:
-        row: its name in the tables. first: shares of the annotation of frame 0, [objects, h, w].
+        row: its name in the tables. first: shares of the objects in the annotation of frame 0, [objects, h, w].
     """
 
     def __init__(self, row: str, bank: LabBank, memory_every: int, first: Tensor) -> None:
         self.row, self.bank, self.memory_every = row, bank, memory_every
-        self.labels = first                                     # [objects, h, w], of the frame read last
+        self.labels = first                                     # [objects, h, w], of the last frame read
         self.last_write: int | None = None
         self.reads, self.retained, self.agreed = 0, 0.0, 0.0
         self.ages = torch.zeros(len(AGES) + 1, dtype=torch.float64)
         self.j: list[float] = []
 
     def read(self, key: Tensor, now: int) -> None:
-        """Read for the key [C_k, h, w] of frame `now`: its labels."""
+        """Read with the key [C_k, h, w] of frame `now` and keep the labels."""
         self.labels = self.bank.read(key, now).values[:, 0]
 
     def write(self, key: Tensor, now: int) -> None:
@@ -57,7 +57,7 @@ class Contestant:
             self.last_write = now
 
     def measure(self, now: int, unbounded: Tensor, truth: Tensor | None) -> None:
-        """After the read of frame `now`. unbounded: what the unbounded bank read; truth: labels [h, w], if scored."""
+        """Measure the read of frame `now`. unbounded: labels that the unbounded bank read; truth: [h, w] or None."""
         held, attention = self.bank.held, self.bank.reads.attention
         there = held.mask.index_select(0, attention.indices.flatten())
         self.retained += (attention.weights.flatten() * there).sum().item() / len(attention.weights)
@@ -76,20 +76,20 @@ class Contestant:
 
 
 def cell_owners(shares: Tensor) -> Tensor:
-    """`inference.segmenter.owners` where masks are known per cell: [objects, h, w] -> [h, w] int64."""
+    """`inference.segmenter.owners` of masks that are known per cell: [objects, h, w] -> [h, w] int64."""
     evidence = max_pool2d(shares[None], 3, 1, 1)[0]
     return torch.cat([torch.full_like(evidence[:1], 0.5), evidence]).argmax(0)
 
 
 def most_likely(shares: Tensor) -> Tensor:
-    """The label of each cell, 0 where background has the largest share: [objects, h, w] -> [h, w]."""
+    """The label of each cell, 0 if background has the largest share: [objects, h, w] -> [h, w]."""
     return torch.cat([1 - shares.sum(0, keepdim=True), shares]).argmax(0)
 
 
 def agreement(labels: Tensor, others: Tensor) -> float:
-    """1 - half the sum over objects and background of |difference|, mean over cells; [objects, h, w] each.
+    """1 minus half the sum of |difference| over objects and background, mean over cells; [objects, h, w] each.
 
-    For one object that is 1 - |difference|.
+    For one object this is 1 - |difference|.
     """
     difference = labels - others
     return 1 - (difference.abs().sum(0) + difference.sum(0).abs()).mean().item() / 2
@@ -103,6 +103,6 @@ def stride_j(truth: Tensor, shares: Tensor) -> float:
 
 
 def shares_by_age(written: Tensor, counts: Tensor, now: int) -> Tensor:
-    """Shares of the entries held in each class of age, [len(AGES) + 1]: `counts` of them were written at `written`."""
+    """Share of the entries held in each class of age, [len(AGES) + 1]. counts: entries of each frame of `written`."""
     group = torch.bucketize(now - written, torch.tensor(AGES))
     return torch.zeros(len(AGES) + 1, dtype=torch.float64).index_add_(0, group, counts.double()) / counts.sum()

@@ -26,12 +26,12 @@ _COMPARED = ("memory", "memory_frames", "memory_every", "top_k", "index", "seed"
 
 @dataclass(frozen=True)
 class Point:
-    """A bank on a sequence, as the lab's results and evaluations both name it."""
+    """A bank on a sequence, named alike in the lab's results and in evaluations."""
 
     sequence: str
     memory: str
     memory_frames: int | None
-    index: str               # "" for banks that count nothing of the kind
+    index: str               # "" for banks without a usage index
 
     @property
     def bank(self) -> tuple:
@@ -39,9 +39,9 @@ class Point:
 
 
 def scores_of_runs(folders: list[Path], settings: dict) -> dict[Point, float]:
-    """J&F of each sequence of run folders of eval_davis.py that have the replay's `settings`.
+    """J&F of each sequence, from run folders of eval_davis.py that have the replay's `settings`.
 
-    Raises DatasetError for folders that are none.
+    Raises DatasetError for other folders.
     """
     return {
         _point(name, run.settings): scores[SCORE]
@@ -51,7 +51,7 @@ def scores_of_runs(folders: list[Path], settings: dict) -> dict[Point, float]:
 
 
 def scores_of_ablation(file: Path, settings: dict) -> dict[Point, float]:
-    """The same from a CSV of scripts/ablate.py, whose columns are known by name."""
+    """The same from the CSV of scripts/ablate.py, whose columns are found by name."""
     try:
         with open(file, newline="") as lines:
             return {
@@ -66,8 +66,8 @@ def scores_of_ablation(file: Path, settings: dict) -> dict[Point, float]:
 def correlation_table(results: list[Result], scores: dict[Point, float]) -> Table:
     """Spearman's correlation of each proxy with J&F, and over how many points.
 
-    Over all (sequence, bank) points; over those of each sequence, mean over sequences, which leaves out how hard each
-    is; over the banks' means. Raises DatasetError where replay and evaluations have fewer than three points in common.
+    Three levels: over all (sequence, bank) points; over those of one sequence, averaged over sequences, which ignores
+    how hard each is; over the banks' means. Raises DatasetError if replay and evaluations share fewer than 3 points.
     """
     pairs = [(point, result) for result in results if (point := _point_of(result)) in scores]
     if len(pairs) < 3:
@@ -84,7 +84,7 @@ def correlation_table(results: list[Result], scores: dict[Point, float]) -> Tabl
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    """Rank correlation, ties having the mean of their ranks; NaN for fewer than three points, or a constant side."""
+    """Rank correlation; ties get the mean of their ranks. NaN for fewer than three points and for constant values."""
     ranks = [_ranks(np.asarray(values, dtype=float)) for values in (x, y)]
     spread = [rank - rank.mean() for rank in ranks]
     scale = math.sqrt((spread[0] ** 2).sum() * (spread[1] ** 2).sum())
@@ -92,7 +92,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def _levels(triples: list[tuple[Point, float, float]]) -> dict[str, tuple[float, str]]:
-    """(correlation, points) of (point, proxy, score) at each level; NaN of fewer than three."""
+    """(correlation, number of points) of (point, proxy, score) at each level; NaN for fewer than three points."""
     by_sequence, by_bank = defaultdict(list), defaultdict(list)
     for point, proxy, score in triples:
         by_sequence[point.sequence].append((proxy, score))
@@ -119,7 +119,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _point_of(result: Result) -> Point | None:
-    """None for what is no bank of an evaluation: the bound, the clairvoyant policy."""
+    """None for rows that no evaluation can have: the bound, the clairvoyant policy."""
     return Point(result.sequence, result.memory, result.memory_frames, result.index) if result.memory else None
 
 
@@ -133,7 +133,7 @@ def _point(sequence: str, settings: dict) -> Point:
 
 
 def _comparable(settings: dict, replay: dict) -> bool:
-    """Whether an evaluation is of plain banks that store and read as those of the replay do, with its weights."""
+    """Whether an evaluation has plain banks that store and read as in the replay, and the same weights."""
     defaults = {each.name: each.default for each in fields(MemoryOptions) if each.name not in _COMPARED}
     plain = all(str(settings.get(name, value)) == str(value) for name, value in (defaults | {"flip": False}).items())
     wanted = {"weights_sha256": replay["keys"].get("weights_sha256"), "scales": [1.0]}

@@ -1,4 +1,4 @@
-"""The keys of whole videos on disk: they depend on the frames alone, so every policy can be replayed over them.
+"""The keys of whole videos on disk. They depend on the frames alone, so every policy can be replayed over them.
 
 A folder of keys holds `<video>.npz` per finished video and `keys.json`: what the keys depend on, and sizes.
 """
@@ -72,7 +72,7 @@ class KeyFolder:
         return name in self.videos and self.file(name).is_file()
 
     def add(self, video: VideoKeys) -> None:
-        """Write a video's keys; they are there whole or not at all."""
+        """Write a video's keys; the file appears complete or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.file(video.name)) as partial, open(partial, "wb") as file:
             np.savez(file, keys=video.keys, shares=video.shares)
@@ -83,7 +83,7 @@ class KeyFolder:
         write_json(self.root / "keys.json", {"settings": self.settings, "videos": self.videos})
 
     def chosen(self, names: Sequence[str] | None) -> list[str]:
-        """The videos named (None: all), in the folder's order; raises DatasetError where one is not there."""
+        """The videos named (None: all), in the folder's order; raises DatasetError if one is missing."""
         for name in names or ():
             if name not in self.videos:
                 raise DatasetError(f"{self.root / 'keys.json'}: expected the video {name}, found "
@@ -91,12 +91,12 @@ class KeyFolder:
         return [name for name in self.videos if names is None or name in names]
 
     def load(self, name: str) -> VideoKeys:
-        """Raises DatasetError for a file that is not there, or damaged."""
+        """Raises DatasetError if the file is missing or damaged."""
         try:
             with np.load(self.file(name)) as arrays:
                 return VideoKeys(name, arrays["keys"], arrays["shares"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            raise DatasetError(f"{self.file(name)}: expected the keys of a video, found no file, or a damaged one; "
+            raise DatasetError(f"{self.file(name)}: expected the keys of a video, found no file or a damaged one; "
                                "remove it and make the keys again") from None
 
 
@@ -123,7 +123,7 @@ def encode_video(
     The objects are those of the first annotation. Raises DatasetError if it shows none, and for a single frame.
     """
     if len(sequence) < 2:
-        raise DatasetError(f"{sequence.frames[0]}: expected a video of two frames or more, found this one alone; leave "
+        raise DatasetError(f"{sequence.frames[0]}: expected a video of two frames or more, found only this one; leave "
                            "the sequence out with --sequences")
     truth = has_full_ground_truth(sequence)
     keys: list[np.ndarray] = []
@@ -148,7 +148,7 @@ def encode_video(
 def cell_shares(labels: np.ndarray, numbers: list[int]) -> Tensor:
     """The share of each cell's pixels that show each object: [H, W] -> [objects, h, w] float32 in [0, 1].
 
-    Padded as frames are (docs/METHOD.md): both sides to multiples of 16, the smaller half on the top and left.
+    Padded like frames (docs/METHOD.md): both sides to multiples of 16, the smaller half on the top and left.
     """
     masks = torch.from_numpy(np.stack([labels == number for number in numbers])).float()
     down, right = (-side % STRIDE for side in labels.shape)

@@ -1,4 +1,4 @@
-"""Memory banks whose reads are looked up: exact, and many times as fast where many banks see the same video."""
+"""Memory banks whose reads are looked up: exact, and many times faster if many banks read the same video."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from model.matching import TopK
 
 
 class LabBank(MemoryBank):
-    """A MemoryBank that reads through `SharedReads`. It keeps what a MemoryBank keeps, up to rounding."""
+    """A MemoryBank that reads through `SharedReads`. It keeps the same entries, up to rounding."""
 
     def __init__(self, bank: MemoryBank, reads: "SharedReads") -> None:
-        """bank: one of `build_memory`, whose policy and sizes this one takes over."""
+        """bank: one of `build_memory`; this one takes its policy and sizes."""
         self.reads = reads
         super().__init__(bank.policy, bank.top_k, bank.frames)
 
@@ -35,11 +35,12 @@ class LabBank(MemoryBank):
     def held(self) -> "Held":
         """What reads see since the last write."""
         if self._held is None:
+            assert self.entries is not None, "nothing is held before the first write"
             self._held = Held(self.entries, self.reads.reference)
         return self._held
 
     def _match(self, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
-        if len(masks) > 1 or masks[0] is not None:          # objects that appear late: none does in the lab
+        if len(masks) > 1 or masks[0] is not None:          # objects that appear late: not in the lab
             return super()._match(query, masks)
         return [self.reads.find(self.held, query)]
 
@@ -47,8 +48,8 @@ class LabBank(MemoryBank):
 class Held:
     """The entries that a bank's reads see.
 
-    `mask` [entries] says which of the unbounded bank's they are, whatever became of their keys. Rows whose keys are
-    as they were written there are `listed`; all others (blended, or of frames it does not write) are `others`.
+    `mask` [entries] marks these entries among those of the unbounded bank, even if their keys have changed. Rows whose
+    keys are the same as there are `listed`; all others (blended, or of frames it does not write) are `others`.
     """
 
     def __init__(self, entries: Entries, reference: Reference) -> None:
@@ -66,10 +67,10 @@ class Held:
         self.row_of[self.numbers[self.listed]] = self.listed
         digest = hashlib.blake2b(self.readable.numpy().data, digest_size=16)
         digest.update(self.keys[self.others].numpy().data)
-        self.fingerprint = digest.digest()                              # equal sets of equal keys have equal ones
+        self.fingerprint = digest.digest()                              # equal for equal sets of keys
 
     def rows(self, found: Tensor) -> Tensor:
-        """Rows of what `SharedReads` finds: entry numbers, and behind them places among the others."""
+        """Rows of what `SharedReads` finds: entry numbers, followed by positions among the others."""
         return _take(torch.cat([self.row_of, self.others]), found)
 
 
@@ -82,20 +83,27 @@ class _Found:
 
 
 class SharedReads:
-    """The reads of one video frame at a time, by any number of banks; what several hold alike is matched once."""
+    """The reads of one video frame at a time by any number of banks; banks that hold the same share one match."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self.begin(0)
 
     def begin(self, now: int) -> None:
-        """Video frame `now` is read from here on."""
+        """From now on, video frame `now` is read."""
         self.now = now
-        self.attention = self.reference.matches(now) if now else None       # the unbounded bank's, by entry number
+        self._attention: TopK | None = None
         self._shared: dict[bytes, _Found] = {}
 
+    @property
+    def attention(self) -> TopK:
+        """The unbounded bank's read of this frame, by entry number; frame 0 has none."""
+        if self._attention is None:
+            self._attention = self.reference.matches(self.now)
+        return self._attention
+
     def find(self, held: Held, query: Tensor) -> TopK:
-        """The top-k of query [HW, C_k] over what is held."""
+        """The top-k of query [HW, C_k] over the entries held."""
         found = self._shared.get(held.fingerprint)
         if found is None:
             k = min(self.reference.top_k, len(held.keys))
@@ -117,7 +125,7 @@ class SharedReads:
         return _Found(similarities, torch.cat([part.numbers for part in parts], 1).gather(1, order))
 
     def _look_up(self, held: Held, query: Tensor, k: int) -> _Found:
-        """The first k listed entries of each query cell's list; cells whose lists hold fewer are matched plainly."""
+        """The first k listed entries in each query cell's list; cells whose lists have fewer are matched plainly."""
         similarities, numbers = self.reference.list(self.now)
         length = numbers.shape[1]
         found = _Found(similarities.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64))
@@ -138,12 +146,12 @@ class SharedReads:
 
 
 def _first_held(numbers: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which rows of numbers [M, L] have k that `mask` [entries] holds, [M] bool; and row and column of the first k."""
+    """Which rows of numbers [M, L] have k entries in `mask` [entries], [M] bool; row and column of the first k."""
     held = _take(mask, numbers)
     rank = held.cumsum(1, dtype=torch.int16)
     full = rank[:, -1] >= k
     first = held & (rank <= k) & full[:, None]
-    places = torch.from_numpy(np.flatnonzero(first.numpy()))       # seven times as fast as torch's nonzero
+    places = torch.from_numpy(np.flatnonzero(first.numpy()))       # seven times faster than torch's nonzero
     return full, places // numbers.shape[1], places % numbers.shape[1]
 
 
@@ -157,5 +165,5 @@ def _marked(size: int, places: Tensor) -> Tensor:
 
 
 def _take(x: Tensor, indices: Tensor) -> Tensor:
-    """x[indices] for one-dimensional x, eight times as fast."""
+    """x[indices] for one-dimensional x, eight times faster."""
     return x.index_select(0, indices.flatten()).view(indices.shape)

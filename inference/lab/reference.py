@@ -1,7 +1,7 @@
-"""What the unbounded bank reads: at every frame, the nearest of all entries written so far to each query cell.
+"""What the unbounded bank reads: for each query cell of every frame, the nearest of all entries written so far.
 
-The bank that keeps every K-th frame holds whatever a bounded bank may hold, so its sorted lists answer the reads of
-all of them (`inference.lab.lookup_bank`), and its attention is what their retained mass is measured against.
+The bank that keeps every K-th frame holds everything that a bounded bank may hold. Its sorted lists therefore answer
+the reads of all banks (`inference.lab.lookup_bank`), and their retained mass is measured against its attention.
 
 An entry is numbered (index of its write) * HW + cell; entries that only other banks write have no number.
 """
@@ -16,10 +16,10 @@ from torch import Tensor
 
 from model.matching import TopK
 
-ELSEWHERE = -1             # in place of a number: an entry of a frame that the unbounded bank does not write
-_BLOCK = 128               # query cells at once: their similarities stay in the processor's cache
-_DEPTH = 512               # entries a list holds: enough for a top-20 of 4 % of the entries, scattered evenly
-_LIST_BYTES = 1 << 30      # of a video's lists: those of long videos are shorter
+ELSEWHERE = -1             # instead of a number: an entry of a frame that the unbounded bank does not write
+_BLOCK = 128               # query cells at once: their similarities fit the processor's cache
+_DEPTH = 512               # entries of a list: enough for a top-20 of 4 % of the entries, evenly scattered
+_LIST_BYTES = 1 << 30      # of all lists of a video: long videos have shorter lists
 
 
 class Reference:
@@ -49,11 +49,11 @@ class Reference:
         return len(self.writes) * self.cells
 
     def written_before(self, now: int) -> int:
-        """Entries written before frame `now`: those with smaller numbers than this."""
+        """Number of entries written before frame `now`; their numbers are smaller than this."""
         return (1 + (now - 1) // self.memory_every) * self.cells
 
     def stretch(self, now: int) -> int:
-        """Frame `now` reads after the write of this index, and before the next one."""
+        """Index of the last write before frame `now` reads."""
         return (now - 1) // self.memory_every
 
     def list(self, now: int) -> tuple[Tensor, Tensor]:
@@ -62,22 +62,22 @@ class Reference:
         return self._lists[now - 1]
 
     def matches(self, now: int) -> TopK:
-        """The read of frame `now`, its indices being entry numbers."""
+        """The read of frame `now`; its indices are entry numbers."""
         similarities, numbers = self.list(now)
         return TopK(numbers[:, : self.top_k], similarities[:, : self.top_k].softmax(1))
 
     def numbers(self, written: Tensor, cell: Tensor) -> Tensor:
-        """Entry numbers of (frame of its write, cell), ELSEWHERE where it has none."""
+        """Entry numbers of entries written at `written` at `cell`; ELSEWHERE for entries without a number."""
         index = written // self.memory_every
         return torch.where(written % self.memory_every == 0, index * self.cells + cell, ELSEWHERE)
 
     @cached_property
     def future_mass(self) -> Tensor:
-        """Of a stretch and all later ones, [stretches, entries]."""
+        """`mass` summed over a stretch and all later ones, [stretches, entries]."""
         return self.mass.flip(0).cumsum(0).flip(0)
 
     def _mass(self) -> Tensor:
-        """Softmax weight that each entry gets from all query cells of a stretch's frames, [stretches, entries]."""
+        """Softmax weight of each entry, from all query cells of a stretch's frames: [stretches, entries]."""
         mass = torch.zeros(len(self.writes), self.entries, dtype=torch.float64)
         for now in range(1, self.frames):
             matches = self.matches(now)
@@ -88,7 +88,7 @@ class Reference:
 def nearest(memory_key: Tensor, query_key: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest similarities of each query cell, largest first, and their entries: [M, k] each.
 
-    What `model.matching.match` ranks, before its softmax. memory_key: [N, C_k]; query_key: [M, C_k].
+    The order of `model.matching.match`, without its softmax. memory_key: [N, C_k]; query_key: [M, C_k].
     """
     scale = 1 / math.sqrt(memory_key.shape[1])
     norms, k = scale * memory_key.square().sum(1), min(k, len(memory_key))
@@ -100,7 +100,7 @@ def nearest(memory_key: Tensor, query_key: Tensor, k: int) -> tuple[Tensor, Tens
 
 
 def _largest(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """`torch.topk` of each row; three times as fast for k = 512, since NumPy uses vector instructions."""
+    """`torch.topk` of each row; three times faster for k = 512, since NumPy uses vector instructions."""
     places = np.argpartition(rows, -k, axis=1)[:, -k:]
     values = np.take_along_axis(rows, places, axis=1)
     order = np.argsort(-values, axis=1)

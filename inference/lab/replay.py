@@ -14,7 +14,7 @@ from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.reference import Reference
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
 
-UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows that are there in any case
+UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows of every table
 
 # Row of the tables -> policy and its options. every_k is UNBOUNDED.
 ROWS: dict[str, tuple[str, dict]] = {
@@ -26,7 +26,7 @@ DEFAULT_ROWS = tuple(name for name, (policy, _) in ROWS.items() if POLICIES[poli
 
 @dataclass(frozen=True)
 class LabOptions:
-    """What is replayed: every row at every capacity (frames), policies without a capacity of their own once.
+    """What is replayed: every row at every capacity (frames); policies without a capacity run once.
 
     Raises MemoryConfigError for a row that does not exist.
     """
@@ -43,11 +43,11 @@ class LabOptions:
                 raise MemoryConfigError(f"--policies {name}: expected some of {', '.join(ROWS)}")
 
     def banks(self, row: str) -> list[MemoryBank]:
-        """One of each capacity that the policy can have."""
+        """One for each capacity that the policy can have."""
         policy, more = ROWS[row]
         banks = []
         for frames in self.capacities if POLICIES[policy].default_frames is not None else (None,):
-            with suppress(MemoryConfigError):               # too small for what this policy must hold
+            with suppress(MemoryConfigError):               # too small for the frames that this policy must hold
                 banks.append(build_memory(policy, frames, self.top_k, seed=self.seed, **more))
         return banks
 
@@ -66,10 +66,10 @@ class Result:
 
 
 class Replay:
-    """All rows at all capacities over one video; with the unbounded bank, the clairvoyant policy and the bound.
+    """All rows at all capacities over one video, and the unbounded bank, the clairvoyant policy and the bound.
 
     Args:
-        tick: called after each frame that the unbounded bank has read, and then after each that all banks have seen.
+        tick: called after each frame that the unbounded bank has read, and again after each that all banks have read.
     """
 
     def __init__(self, video: VideoKeys, options: LabOptions, tick: Callable[[], object] = lambda: None) -> None:
@@ -88,7 +88,7 @@ class Replay:
         self.contestants = [self.unbounded, *(self._contestant(row, bank) for row, bank in banks)]
 
     def run(self) -> list[Result]:
-        """Replay the video: all banks read a frame, are measured, and are offered it."""
+        """Replay the video: all banks read a frame, are measured, and may store it."""
         for now, key in enumerate(self.keys):
             self.reads.begin(now)
             if now:
@@ -112,13 +112,12 @@ class Replay:
         return Contestant(row, LabBank(bank, self.reads), self.options.memory_every, self.shares[0])
 
     def _truth(self, now: int) -> Tensor | None:
-        """The labels [h, w] of a frame that is scored: all but the first and the last, as DAVIS has it."""
+        """The labels [h, w] of a scored frame: all but the first and the last, as in DAVIS."""
         return most_likely(self.shares[now]) if now < len(self.shares) - 1 else None
 
     def _result(self, contestant: Contestant, bounds: dict[int, float]) -> Result:
         frames, policy = contestant.bank.frames, contestant.bank.policy
         memory = next((name for name, kind in POLICIES.items() if type(policy) is kind), "")
         index = "" if "index" in policy.ignores else policy.options.index
-        return Result(
-            self.video.name, contestant.row, memory, frames, index, bounds.get(frames), contestant.outcome()
-        )
+        bound = None if frames is None else bounds.get(frames)
+        return Result(self.video.name, contestant.row, memory, frames, index, bound, contestant.outcome())

@@ -1,4 +1,4 @@
-"""A replay's results for readers: CSV, Markdown, figure. Each file appears whole or not at all."""
+"""A replay's results for readers: CSV, Markdown, figure. Each file appears complete or not at all."""
 
 import os
 from collections import defaultdict
@@ -22,7 +22,7 @@ MEASURES: dict[str, Callable[[Result], float | None]] = {
     "propagation J": lambda result: result.outcome.propagation_j,
 }
 MAIN = ("retained", "propagation J")
-_STYLES = {BOUND: ("black", "--"), CLAIRVOYANT: ("black", "-"), UNBOUNDED: ("grey", ":")}
+_STYLES = {BOUND: ("black", "--"), CLAIRVOYANT: ("black", "-"), UNBOUNDED: ("gray", ":")}
 
 
 def write_page(folder: Path, results: list[Result]) -> None:
@@ -51,7 +51,7 @@ def csv_table(results: list[Result]) -> Table:
 
 
 def means(results: list[Result], measure: str) -> dict[str, dict[int | None, float]]:
-    """Policy -> capacity -> mean over the videos that have the measure."""
+    """Policy -> capacity -> mean over the videos with this measure."""
     values: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         if (value := MEASURES[measure](result)) is not None:
@@ -62,7 +62,7 @@ def means(results: list[Result], measure: str) -> dict[str, dict[int | None, flo
 
 
 def mean_table(results: list[Result]) -> Table:
-    """A row per policy and capacity, the most attention retained first; means over videos, in per cent."""
+    """A row per policy and capacity, highest retained attention first; means over videos, in per cent."""
     found = {measure: means(results, measure) for measure in MEASURES}
     retained = found["retained"]
     order = sorted(
@@ -85,7 +85,7 @@ def capacity_table(results: list[Result], measure: str) -> Table:
     rows = []
     for name in names:
         line = found[name]
-        values = [line.get(frames, line.get(None)) for frames in capacities]       # without a capacity: at all of them
+        values = [line.get(frames, line.get(None)) for frames in capacities]       # no capacity: the same at all
         rows.append([name, *(number(None if value is None else 100 * value, 1) for value in values)])
     return Table(measure, [f"{measure}, at frames", *map(str, capacities)], rows)
 
@@ -112,18 +112,18 @@ def draw(results: list[Result], path: Path) -> None:
     figure, all_axes = pyplot.subplots(1, 2, figsize=(12, 5), dpi=120, layout="constrained")
     order = means(results, "retained")
     names = sorted(order, key=lambda policy: -float(np.mean(list(order[policy].values()))))
-    colours = dict(zip((name for name in names if name not in _STYLES), cycle(pyplot.get_cmap("tab20")(range(20))),
+    colors = dict(zip((name for name in names if name not in _STYLES), cycle(pyplot.get_cmap("tab20")(range(20))),
                        strict=False))
     for axes, (measure, label) in zip(all_axes, panels.items(), strict=True):
         lines = means(results, measure)
         for name, marker in zip(names, cycle("osv^Dp<>"), strict=False):
-            colour, style = _STYLES.get(name, (colours.get(name), "-"))
+            color, style = _STYLES.get(name, (colors.get(name), "-"))
             points = sorted((frames, 100 * value) for frames, value in lines.get(name, {}).items() if frames)
             if points:
-                axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, marker=marker, markersize=4,
+                axes.plot(*zip(*points, strict=True), color=color, linestyle=style, marker=marker, markersize=4,
                           label=name)
             elif None in lines.get(name, {}):
-                axes.axhline(100 * lines[name][None], color=colour or "grey", linestyle=":", label=name)
+                axes.axhline(100 * lines[name][None], color=color or "gray", linestyle=":", label=name)
         axes.set_xticks(sorted({result.memory_frames for result in results if result.memory_frames}))
         axes.set_xlabel("capacity of the memory bank (frames)")
         axes.set_ylabel(label)

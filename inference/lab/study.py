@@ -1,7 +1,7 @@
-"""Replaying a whole folder of keys: one process per core over the videos; goes on where a run stopped.
+"""Replaying a folder of keys with one process per core; a stopped replay resumes.
 
 A replay's folder holds `replay.json`, what was replayed, and `.records/<video>.json`, the results of every finished
-video; tables and figure are made of these (`inference.lab.replay_report`).
+video. Tables and figure are made from these (`inference.lab.replay_report`).
 """
 
 import json
@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from inference.lab.replay import LabOptions, Replay, Result
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.run.versions import versions
 
-_ticks: Synchronized | None = None           # in a worker: the counter that it shares with the main process
+_ticks: Synchronized           # set in a worker: the counter that it shares with the main process
 
 
 class ReplayFolder:
@@ -60,7 +61,7 @@ class ReplayFolder:
         write_text(self.record(video), json.dumps([asdict(result) for result in results]) + "\n")
 
     def read(self, video: str) -> list[Result]:
-        """Raises DatasetError for a record that is damaged, or another version's."""
+        """Raises DatasetError if the record is damaged, or written by another version."""
         try:
             rows = json.loads(self.record(video).read_text())
             return [Result(**row | {"outcome": Outcome(**row["outcome"])}) for row in rows]
@@ -69,18 +70,18 @@ class ReplayFolder:
                                "it and run the replay again") from None
 
     def finished(self) -> list[str]:
-        """Videos with results, by name."""
+        """Videos with results, sorted by name."""
         return sorted(path.stem for path in (self.root / ".records").glob("[!.]*.json"))
 
 
 def replay_videos(
     keys: KeyFolder, videos: Sequence[str], options: LabOptions, folder: ReplayFolder, workers: int
 ) -> list[Result]:
-    """The results of all videos, in their order; those that an earlier run finished are read. Longest videos first."""
+    """The results of all videos, in their order; those of an earlier run are read. The longest videos run first."""
     folder.open({"keys": keys.settings, **asdict(options)})
     frames = {video: keys.videos[video]["frames"] for video in videos}
     todo = sorted((video for video in videos if not folder.record(video).is_file()), key=lambda v: (-frames[v], v))
-    reads = {video: 2 * frames[video] - 1 for video in videos}         # the unbounded bank's, and then all banks'
+    reads = {video: 2 * frames[video] - 1 for video in videos}         # by the unbounded bank, and then by all banks
     bar = tqdm(total=sum(reads.values()), initial=sum(reads[video] for video in videos if video not in todo),
                unit="read", desc=folder.root.name, dynamic_ncols=True, mininterval=0.5)
     with bar:
@@ -96,7 +97,7 @@ def replay_videos(
 def _replay_in_processes(
     keys: KeyFolder, todo: list[str], options: LabOptions, folder: ReplayFolder, workers: int, bar: tqdm
 ) -> None:
-    """Results are written as they come; an error ends everything after the videos at hand."""
+    """Write results as they come; after an error only the running videos finish."""
     context = multiprocessing.get_context("spawn")
     ticks = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, _start_worker, (ticks,)) as pool:
@@ -108,24 +109,25 @@ def _replay_in_processes(
                     folder.write(video, results)
                 bar.update(bar.initial + ticks.value - bar.n)
         except BrokenProcessPool:
-            raise RunError(f"{folder.root}: expected every worker to finish its video, found that one was ended, for "
-                           "want of memory perhaps; run the same command again with fewer --workers") from None
+            raise RunError(f"{folder.root}: expected every worker to finish its video, found that one was killed, "
+                           "perhaps for lack of memory; run the same command again with fewer --workers") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _start_worker(ticks: Synchronized) -> None:
-    """One thread per process; Ctrl-C is the main process's, and none outlives it."""
+    """One thread per process. The main process handles Ctrl-C, and no worker outlives it."""
     global _ticks
     _ticks = ticks
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if (main := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(main,), daemon=True).start()
 
-    def end_with_the_main_process() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
 
-    threading.Thread(target=end_with_the_main_process, daemon=True).start()
+def _end_with(main: BaseProcess) -> None:
+    main.join()
+    os._exit(1)
 
 
 def _replay(keys: KeyFolder, video: str, options: LabOptions) -> tuple[str, list[Result]]:
@@ -138,7 +140,7 @@ def _replay(keys: KeyFolder, video: str, options: LabOptions) -> tuple[str, list
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in the workers, so that results do not depend on their number."""
+    """One thread, as in the workers, so that results do not depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,6 +2,7 @@
 
 import textwrap
 from itertools import cycle
+from operator import itemgetter
 from pathlib import Path
 
 import matplotlib
@@ -21,22 +22,22 @@ DPI = 150
 
 
 def capacity_figure(runs: list[Run], path: Path) -> bool:
-    """J&F over the capacity of the bounded banks, the others as lines (thesis, figure 11).
+    """J&F over the capacity of the bounded banks, the others as horizontal lines (thesis, figure 11).
 
-    Returns whether there was anything to draw: at least one scored run of a bounded bank.
+    Returns False and draws nothing if no scored run has a bounded bank.
     """
     scored = [run for run in runs if run.j_and_f == run.j_and_f]
-    bounded = sorted((run for run in scored if run.capacity), key=lambda run: run.capacity)
+    bounded = sorted(((run.capacity, run) for run in scored if run.capacity), key=itemgetter(0))
     if not bounded:
         return False
     figure, axes = pyplot.subplots(figsize=(6, 4), dpi=120)
     for family in dict.fromkeys(run.family for run in scored if run.capacity):
-        points = [run for run in bounded if run.family == family]
-        axes.plot([run.capacity for run in points], [100 * run.j_and_f for run in points], "o-", label=family)
+        points = [(capacity, 100 * run.j_and_f) for capacity, run in bounded if run.family == family]
+        axes.plot(*zip(*points, strict=True), "o-", label=family)
     for run, style in zip((run for run in scored if not run.capacity), cycle(("--", ":", "-.")), strict=False):
         label = f"{run.title} ({run.totals['frames_held_mean']:.1f} held)"
-        axes.axhline(100 * run.j_and_f, linestyle=style, color="grey", label=label)
-    axes.set_xticks(sorted({run.capacity for run in bounded}))
+        axes.axhline(100 * run.j_and_f, linestyle=style, color="gray", label=label)
+    axes.set_xticks(sorted({capacity for capacity, _ in bounded}))
     axes.set_xlabel("capacity of the memory bank (frames)")
     axes.set_ylabel("J&F (per cent)")
     axes.grid(alpha=0.3)
@@ -50,7 +51,7 @@ def capacity_figure(runs: list[Run], path: Path) -> bool:
 def picture(runs: list[Run], sequence: FolderSequence, path: Path, numbers: list[int] | None = None) -> None:
     """Ground truth and a row per bank on the frames `numbers`, or five over the sequence (thesis, figures 9, 10).
 
-    Raises DatasetError for a frame that the sequence has not, and for masks of another size.
+    Raises DatasetError for a frame that the sequence lacks, and for masks of another size.
     """
     indices = _indices(sequence, numbers)
     names = [sequence.frame_names[index] for index in indices]
@@ -67,19 +68,19 @@ def picture(runs: list[Run], sequence: FolderSequence, path: Path, numbers: list
     )
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for (title, masks), line in zip(rows, axes, strict=True):
-        for image, labels, cell in zip(images, masks, line, strict=True):
-            cell.imshow(_small_overlay(image, labels, round(across * DPI)))
-            cell.set(xticks=[], yticks=[])
-            cell.spines[:].set_visible(False)
+        for image, labels, place in zip(images, masks, line, strict=True):
+            place.imshow(_small_overlay(image, labels, round(across * DPI)))
+            place.set(xticks=[], yticks=[])
+            place.spines[:].set_visible(False)
         line[0].set_ylabel(textwrap.fill(title, round(12 * down)), fontsize=8)
-    for name, cell in zip(names, axes[0], strict=True):
-        cell.set_title(f"{sequence.name} {name}", fontsize=8, pad=3)
+    for name, place in zip(names, axes[0], strict=True):
+        place.set_title(f"{sequence.name} {name}", fontsize=8, pad=3)
     figure.savefig(path)
     pyplot.close(figure)
 
 
 def write_overlay(run: Run, sequence: FolderSequence, path: Path, at: float = 0.6) -> None:
-    """One large overlay of a run's result, `at` a share of the sequence."""
+    """One large overlay of a run's result, at the share `at` of the sequence."""
     index = int(at * (len(sequence) - 1))
     image = read_image(sequence.frames[index])
     write_image(path, overlay(image, _result(run, sequence, sequence.frame_names[index], image)))
@@ -97,7 +98,7 @@ def copied_first_mask(sequences: list[FolderSequence], folder: Path) -> dict[str
 
 
 def _indices(sequence: FolderSequence, numbers: list[int] | None, shown: int = 5) -> list[int]:
-    """Frame numbers -> indices: by file name where files are numbered, else by position."""
+    """Frame numbers -> indices: by file name if files are numbered, otherwise by position."""
     if numbers is None:
         return np.linspace(0, len(sequence) - 1, shown).round().astype(int).tolist()
     names = sequence.frame_names

@@ -1,7 +1,6 @@
-"""Run folders as a report reads them: run.json and the per-sequence CSV of eval_davis.py or eval_youtube.py."""
+"""What a report reads of run folders: run.json and the per-sequence CSV of eval_davis.py or eval_youtube.py."""
 
 import csv
-import json
 import math
 import re
 from collections import Counter
@@ -12,6 +11,7 @@ from dataset.errors import DatasetError
 from inference.memory import POLICIES
 from inference.memory.labels import bank_labels, bank_title
 from inference.options import labels
+from inference.run.record import read_run
 from inference.scoring.davis import GLOBAL_COLUMNS
 from inference.views import ViewOptions
 
@@ -20,7 +20,7 @@ YOUTUBE_COLUMNS = ("J&F", "J-seen", "J-unseen", "F-seen", "F-unseen")
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder, as far as a report needs it."""
+    """What a report needs to know of one run folder."""
 
     folder: Path
     name: str                                    # its label, or the folder's name: unique in a report
@@ -32,8 +32,8 @@ class Run:
     settings: dict
     totals: dict[str, float]
     sequences: list[str]
-    scores: dict[str, float]                     # in [0, 1]; empty where there is no ground truth
-    per_sequence: dict[str, dict[str, float]]    # the same for each sequence; empty where there is none
+    scores: dict[str, float]                     # in [0, 1]; empty without ground truth
+    per_sequence: dict[str, dict[str, float]]    # the same for each sequence; empty without ground truth
     objects: dict[str, dict[str, float]]         # "bike-packing_2" -> J-Mean, F-Mean
 
     @property
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def j_and_f(self) -> float:
-        """NaN where there are no scores."""
+        """NaN if there are no scores."""
         return self.scores.get(self.columns[0], math.nan)
 
     @property
@@ -53,7 +53,7 @@ class Run:
 
 
 def read_runs(folders: list[Path], labels: list[str] | None = None) -> list[Run]:
-    """Read run folders; `labels` are RUN=NAME, RUN being a folder as given or its name.
+    """Read run folders. `labels` are RUN=NAME, where RUN is a folder as given, or its name.
 
     Raises DatasetError for a folder without a finished run, a label without a run, and a run given twice.
     """
@@ -92,22 +92,20 @@ def _told_apart(runs: list[Run]) -> list[Run]:
 
 
 def _read_run(folder: Path, label: str | None) -> Run:
-    file = folder / "run.json"
+    content = read_run(folder)
+    settings = content["settings"]
     try:
-        content = json.loads(file.read_text())
-        settings, totals = content["settings"], content["totals"]
+        totals = content["totals"]
         scores = _numbers(content.get("scores") or {})
         per_sequence = {name: _numbers(row) for name, row in (content.get("scores_per_sequence") or {}).items()}
-        sequences = list(per_sequence or content["sequences"])       # those the scores are of
+        sequences = list(per_sequence or content["sequences"])       # those that were scored
         family, capacity = _bank(settings)
         youtube = settings["command"] == "eval_youtube"
         if not (totals["frames"] and (youtube or scores.keys() >= set(GLOBAL_COLUMNS))):
             raise KeyError("scores")
-    except FileNotFoundError:
-        raise DatasetError(f"{file}: expected the record of a run, found none; is {folder} a run folder?") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise DatasetError(f"{file}: expected a finished, scored run, found no complete record of one; run the "
-                           "evaluation again") from None
+    except (KeyError, TypeError, AttributeError):
+        raise DatasetError(f"{folder / 'run.json'}: expected a finished, scored run, found no complete record of one; "
+                           "run the evaluation again") from None
     return Run(
         folder, label or folder.resolve().name, label or _title(family, capacity), family, capacity,
         _data(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
@@ -116,7 +114,7 @@ def _read_run(folder: Path, label: str | None) -> Run:
 
 
 def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
-    """JSON's null is a score that does not exist: NaN."""
+    """Scores with NaN for null, which JSON has in its place."""
     return {column: math.nan if value is None else value for column, value in scores.items()}
 
 
@@ -144,7 +142,7 @@ def _data(settings: dict) -> str:
 
 
 def _objects(file: Path) -> dict[str, dict[str, float]]:
-    """J and F of every object, from the official per-sequence CSV; nothing where there is none."""
+    """J and F of every object, from the official per-sequence CSV; nothing if there is no such file."""
     if not file.is_file():
         return {}
     try:

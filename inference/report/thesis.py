@@ -1,7 +1,7 @@
-"""Runs beside the thesis's printed numbers (docs/reference): measured, printed, difference.
+"""Runs compared with the thesis's printed numbers (docs/reference): measured, printed, difference.
 
-A run is compared with a row only if it is of the same data set, sequences and memory bank. Whole tables need whole
-validation sets; the tables per object compare those sequences that a run and the thesis share.
+A run is compared with a row only if data set, sequences and memory bank are the same. Tables of a whole validation set
+need all of its sequences; the tables per object compare the sequences that a run and the thesis share.
 """
 
 import csv
@@ -40,22 +40,22 @@ def thesis_tables(runs: list[Run]) -> list[Table]:
 
 
 def method(run: Run) -> str | None:
-    """The row of the thesis's tables that a run is of; None for banks and options that it has not.
+    """The row of the thesis's tables that a run belongs to; None for banks and options that they lack.
 
-    Regularisers act in training, so no setting tells them: the run's name has to contain theirs.
+    Regularizers act in training, so no setting records them: the run's name has to contain the regularizer's.
     """
     settings = {"memory_every": 5, "top_k": 20} | run.settings
     if (settings["memory_every"], settings["top_k"]) != (5, 20):
         return None
     bank = BANKS.get((run.family, run.capacity))
-    for regulariser in ("dropout", "reallocation"):
-        if regulariser in run.name.lower():
-            return regulariser if bank == "every 5" else None
+    for regularizer in ("dropout", "reallocation"):
+        if regularizer in run.name.lower():
+            return regularizer if bank == "every 5" else None
     return bank
 
 
 def coverage(runs: list[Run]) -> list[str]:
-    """Sentences on what the runs of the thesis's data lack; none for those that have all, and for other data."""
+    """Sentences on sequences of the thesis's data that the runs lack; none for complete runs and for other data."""
     lacking: dict[str, list[str]] = {}
     for run in filter(method, runs):
         expected, found = _expected(run.data), set(run.sequences)
@@ -139,7 +139,7 @@ def _is_whole(run: Run) -> bool:
 
 
 def _measured(run: Run, column: str) -> float:
-    """A run's value of one of the thesis's columns, in its unit; NaN where the run has none."""
+    """A run's value of one of the thesis's columns, in its unit; NaN if the run has none."""
     if column in ("FPS", "Frames-held"):
         return run.totals["fps" if column == "FPS" else "frames_held_mean"]
     scores = dict(run.scores)
@@ -150,6 +150,6 @@ def _measured(run: Run, column: str) -> float:
 
 
 def _three(measured: float, printed: float, digits: int, wrong: bool = False) -> tuple[str, str, str]:
-    """Measured, printed, and the difference, of which there is none where either is missing or wrong."""
+    """Measured, printed, and the difference; no difference if one value is missing or the printed one wrong."""
     star, sign = ("*", "") if wrong else ("", f"{round(measured - printed, digits) + 0.0:+.{digits}f}")
     return number(measured, digits), number(printed, digits) + star, "" if math.isnan(measured) else sign

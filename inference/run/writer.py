@@ -1,4 +1,4 @@
-"""Writing in a background thread; one sequence's masks, whose folder appears when it is complete."""
+"""Writing in a background thread. The folder of a sequence's masks appears when it is complete."""
 
 import os
 import queue
@@ -18,9 +18,9 @@ _WAITING = 16      # frames that may wait to be written before `write` blocks
 
 
 class BackgroundWriter:
-    """Context manager around a thread that writes what is handed over, in order.
+    """Context manager around a thread that writes the items it is given, in order.
 
-    Subclasses say how one item is written (`_write`) and what is done at the end (`_finish`), both in the thread.
+    Subclasses define how one item is written (`_write`) and what is done at the end (`_finish`), both in the thread.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,7 +33,7 @@ class BackgroundWriter:
         return self
 
     def write(self, *item: object) -> None:
-        """Hand over the arguments of one `_write`; raises what an earlier write raised."""
+        """Queue the arguments of one `_write`; raises what an earlier write raised."""
         if self._error is not None:
             raise self._error
         self._queue.put(item)
@@ -46,7 +46,7 @@ class BackgroundWriter:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            if self._error is None:         # otherwise drain, so that `write` never blocks on a dead thread
+            if self._error is None:         # otherwise empty the queue, so that `write` never blocks
                 self._attempt(self._write, *item)
         self._attempt(self._finish)
 
@@ -60,17 +60,17 @@ class BackgroundWriter:
         raise NotImplementedError
 
     def _finish(self) -> None:
-        """After the last item, also where writing failed."""
+        """Called after the last item, also if writing failed."""
 
 
 class SequenceWriter(BackgroundWriter):
     """Writes the frames of one sequence: `write(frame, labels)` with the label map [H, W] of a frame.
 
-    Masks go to a hidden folder beside `folder`, which is renamed to `folder` on leaving without an error and
-    removed otherwise: a folder of that name is always complete.
+    Masks go to a hidden folder beside `folder`. At the end it is renamed to `folder`, or removed after an error: a
+    folder of that name is always complete.
 
     Args:
-        folder: `<frame name>.png` label maps go here. overlays: a folder for `<frame name>.jpg` overlays, or None.
+        folder: for label maps, `<frame name>.png`. overlays: a folder for `<frame name>.jpg` overlays, or None.
     """
 
     def __init__(self, folder: Path, overlays: Path | None = None) -> None:

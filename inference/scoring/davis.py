@@ -1,7 +1,7 @@
 """Scores of a folder of result masks against ground truth: J, F and their statistics per object.
 
 The protocol is that of the official DAVIS 2017 toolkit: the objects are those of the first annotation, the
-first and the last frame are left out, and an average over sequences is one over all their objects.
+first and the last frame do not count, and an average over sequences is the average over all their objects.
 """
 
 import csv
@@ -19,7 +19,7 @@ from dataset.errors import DatasetError
 from dataset.files import write_text
 from dataset.label_maps import read_label_map
 from dataset.masks import VOID, labels_in, read_labels
-from inference.scoring.metrics import Statistics, boundary_accuracy, region_similarity, statistics
+from inference.scoring.metrics import Statistics, score_frame, statistics
 
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 
@@ -86,18 +86,15 @@ def score_sequence(ground_truth: dict[str, Path], results: Path, binary: bool) -
     expected, found, identical = set(), set(), True
     for name in names:
         truth, prediction = _read_pair(ground_truth[name], results / f"{name}.png", binary)
-        present = labels_in(truth)
-        void = truth == VOID if VOID in present else None
-        expected.update(present)
+        expected.update(labels_in(truth))
         found.update(labels_in(prediction))
         identical = identical and np.array_equal(truth, prediction)
-        for number in objects:
-            masks = truth == number, prediction == number, void
-            j[number].append(region_similarity(*masks))
-            f[number].append(boundary_accuracy(*masks))
+        for number, scores in zip(objects, score_frame(truth, prediction, objects), strict=True):
+            j[number].append(scores[0])
+            f[number].append(scores[1])
     notes = _notes(results.name, len(names), objects, expected - {0, VOID}, found - {0}, identical)
-    scores = {n: ObjectScores(j[n], f[n], statistics(j[n]), statistics(f[n])) for n in objects}
-    return SequenceScores(results.name, names, scores, notes)
+    scored = {n: ObjectScores(j[n], f[n], statistics(j[n]), statistics(f[n])) for n in objects}
+    return SequenceScores(results.name, names, scored, notes)
 
 
 def global_statistics(scores: list[SequenceScores]) -> dict[str, float]:
@@ -163,7 +160,7 @@ def objects_of(first: Path, binary: bool) -> list[int]:
 
 
 def read_result(prediction: Path, truth: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The result mask of a frame, [H, W]; raises DatasetError where it is missing or not of `shape`."""
+    """The result mask of a frame, [H, W]; raises DatasetError if it is missing or not of `shape`."""
     if not prediction.is_file():
         raise DatasetError(f"{prediction}: expected the result mask of this frame, found none; "
                            "segment the whole sequence")

@@ -1,12 +1,11 @@
-"""Scoring masks while they are made: the numbers of `scoring.score_sequence`, and no file of masks."""
+"""Scoring masks while they are made: the numbers of `davis.score_sequence` without files of masks."""
 
 from collections import deque
 from concurrent.futures import Executor, Future
 
 import numpy as np
 
-from dataset.masks import VOID
-from inference.scoring.metrics import boundary_accuracy, region_similarity
+from inference.scoring.metrics import score_frame
 
 _WAITING = 8      # frames that may wait to be scored before `add` blocks
 
@@ -25,7 +24,7 @@ class LiveScores:
 
     def add(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Score a frame's label maps, [H, W] uint8 each; neither may change afterwards."""
-        self._waiting.append(self._pool.submit(_score, truth, prediction, list(self._scores)))
+        self._waiting.append(self._pool.submit(score_frame, truth, prediction, list(self._scores)))
         if len(self._waiting) > _WAITING:
             self._collect()
 
@@ -39,10 +38,3 @@ class LiveScores:
         for (js, fs), (j, f) in zip(self._scores.values(), self._waiting.popleft().result(), strict=True):
             js.append(j)
             fs.append(f)
-
-
-def _score(truth: np.ndarray, prediction: np.ndarray, objects: list[int]) -> list[tuple[float, float]]:
-    """(J, F) of each object; void pixels count in neither mask."""
-    void = truth == VOID
-    masks = [(truth == number, prediction == number, void if void.any() else None) for number in objects]
-    return [(region_similarity(*pair), boundary_accuracy(*pair)) for pair in masks]

@@ -1,16 +1,18 @@
 """J (region similarity) and F (boundary accuracy) of two masks, and their statistics over a sequence.
 
 The numbers are those of the official DAVIS 2017 toolkit (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017).
-Masks are boolean `[H, W]`; void pixels, where given, count in neither mask.
+Masks are boolean `[H, W]`; void pixels, if given, count in neither mask.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+
+from dataset.masks import VOID
 
 RECALL_THRESHOLD = 0.5
 TOLERANCE = 0.008   # of the image's diagonal
@@ -26,9 +28,9 @@ class Statistics:
 
 
 def region_similarity(truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None) -> float:
-    """J: intersection over union of two boolean `[H, W]` masks, in [0, 1]; 1 where both are empty.
+    """J: intersection over union of two boolean `[H, W]` masks, in [0, 1]; 1 if both are empty.
 
-    Raises ValueError where the shapes differ.
+    Raises ValueError if the shapes differ.
     """
     truth, prediction = _without_void(truth, prediction, void)
     union = np.count_nonzero(truth | prediction)
@@ -41,9 +43,9 @@ def boundary_accuracy(
     """F: harmonic mean of precision and recall of boundary pixels matched within a tolerance, in [0, 1].
 
     `tolerance` is a fraction of the diagonal, rounded up to whole pixels; from 1 on it is a number of pixels.
-    1 where neither mask has a boundary. Raises ValueError where the shapes differ.
+    The value is 1 if neither mask has a boundary. Raises ValueError if the shapes differ.
 
-    Only a window around both masks is looked at; the value is that of `boundary_accuracy_plain`.
+    Only a window around both masks is searched; the value equals that of `boundary_accuracy_plain`.
     """
     truth, prediction = _without_void(truth, prediction, void)
     window = _window(truth | prediction)
@@ -53,19 +55,26 @@ def boundary_accuracy(
 def boundary_accuracy_plain(
     truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None, tolerance: float = TOLERANCE
 ) -> float:
-    """`boundary_accuracy` over the whole frame, as the definition reads: the oracle of the fast one."""
+    """`boundary_accuracy` over the whole frame, as it is defined: the oracle of the fast version."""
     truth, prediction = _without_void(truth, prediction, void)
     return _boundary_score(truth, prediction, _radius(truth.shape, tolerance))
+
+
+def score_frame(truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int]) -> list[tuple[float, float]]:
+    """(J, F) of each of the `objects` in two label maps [H, W]; void pixels of the truth count in neither mask."""
+    void = truth == VOID
+    masks = [(truth == number, prediction == number, void if void.any() else None) for number in objects]
+    return [(region_similarity(*pair), boundary_accuracy(*pair)) for pair in masks]
 
 
 def statistics(values: Sequence[float]) -> Statistics:
     """Statistics of the per-frame scores of one object, in frame order.
 
-    The quarters share their limits (frame q belongs to both of its neighbours), so that one, two or three
-    values have quarters as well and every statistic is finite. No value at all gives NaN three times: nothing
-    was measured, and any number would move the averages it enters.
+    Neighboring quarters share the frame between them, so that even one, two or three values have quarters and every
+    statistic is finite. Without values all three are NaN: nothing was measured, and any number would change the
+    averages.
 
-    The toolkit keeps the limits in eight bits, which wrap around past 256 frames; here they do not.
+    The toolkit stores the limits of the quarters in eight bits, which overflow after 256 frames; here they do not.
     """
     if len(values) == 0:
         return Statistics(math.nan, math.nan, math.nan)
@@ -91,8 +100,8 @@ def _without_void(
 def _window(mask: np.ndarray) -> tuple[slice, slice]:
     """The mask's bounding box and one pixel around it, within the frame.
 
-    One pixel is enough: a boundary pixel is in the mask or just above or left of it, matches are counted at
-    boundary pixels only, and a background rim gives the window's edges the neighbours they have in the frame.
+    One pixel is enough: a boundary pixel is in the mask or just above or left of it, matches are counted at boundary
+    pixels only, and with one pixel of background the window's edges have the same neighbors as in the frame.
     """
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
@@ -109,7 +118,7 @@ def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: int) -> f
 
 
 def _boundary(mask: np.ndarray) -> np.ndarray:
-    """Pixels that differ from their right, lower or lower-right neighbour, as far as the frame has these."""
+    """Pixels that differ from their right, lower or lower-right neighbor inside the frame."""
     boundary = np.zeros_like(mask)
     boundary[:, :-1] |= mask[:, :-1] ^ mask[:, 1:]
     boundary[:-1] |= mask[:-1] ^ mask[1:]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from dataset.label_maps import read_label_map
 from dataset.masks import VOID, labels_in, read_labels
 from inference.scoring.davis import read_result
-from inference.scoring.metrics import boundary_accuracy, region_similarity
+from inference.scoring.metrics import score_frame
 
 COLUMNS = ("J-seen", "J-unseen", "F-seen", "F-unseen", "J&F")
 
@@ -52,16 +52,14 @@ def score_video(
     scores: dict[int, ObjectScore] = {}
     for name, path in truths.items():
         truth = read_labels(path)
-        prediction = read_result(results / f"{name}.png", path, truth.shape) if scores else None
-        present = labels_in(truth)
-        void = truth == VOID if VOID in present else None
-        for number, score in scores.items():
-            masks = truth == number, prediction == number, void
-            score.j.append(region_similarity(*masks))
-            score.f.append(boundary_accuracy(*masks))
-        newcomers = set(present) - {0, VOID} - scores.keys()
+        if scores:
+            prediction = read_result(results / f"{name}.png", path, truth.shape)
+            for score, (j, f) in zip(scores.values(), score_frame(truth, prediction, scores), strict=True):
+                score.j.append(j)
+                score.f.append(f)
+        newcomers = set(labels_in(truth)) - {0, VOID} - scores.keys()
         if newcomers:
-            read_label_map(path)                    # raises where they are greys
+            read_label_map(path)                    # raises if they are gray levels
         for number in newcomers:
             scores[number] = ObjectScore(video, number, categories.get(number, ""))
     return [scores[number] for number in sorted(scores) if scores[number].j]
@@ -69,7 +67,7 @@ def score_video(
 
 def seen_and_unseen(scores: list[ObjectScore], seen: set[str] | None) -> dict[str, float]:
     """The benchmark's columns, in [0, 1]; "J&F" is their mean. `seen`: categories of the training set; None: all
-    are. A group without objects is NaN and left out of the mean."""
+    categories. A group without objects is NaN and left out of the mean."""
     groups: dict[str, list[ObjectScore]] = {"seen": [], "unseen": []}
     for score in scores:
         groups["seen" if seen is None or score.category in seen else "unseen"].append(score)

@@ -1,8 +1,8 @@
-"""One HTML page to step through what a memory bank kept: all pictures and numbers inside it, no server, no library.
+"""One HTML page that steps through what a memory bank kept. It contains all pictures and numbers, and no library.
 
-The page is `page.html`, in whose place for data goes one JSON object. Frames are JPEGs; what is large and
-regular (label maps, entries) is deflated. Long videos are thinned: at most MAX_FRAMES frames and MAX_SOURCES source
-frames of a sequence, those that held most entries, and moments with at most MAX_ROWS entries in all.
+The page is `explain_page.html` with one JSON object put into it. Frames are JPEGs; what is large and regular (label
+maps, entries) is deflated. Long videos are thinned: at most MAX_FRAMES frames of a sequence, at most MAX_SOURCES source
+frames, those of which most entries were held, and moments with at most MAX_ROWS entries in all.
 """
 
 import base64
@@ -18,7 +18,7 @@ from PIL import Image
 from dataset.masks import PALETTE
 from inference.memory import MemoryOptions
 from inference.telemetry.frames import Explained
-from inference.telemetry.moments import Moment
+from inference.telemetry.moments import COLUMNS, ROW, Moment
 from model.network import STRIDE
 
 MAX_FRAMES, MAX_SOURCES, MAX_ROWS = 150, 48, 300_000
@@ -36,7 +36,7 @@ def page(clips: list[Explained], run: dict, title: str) -> str:
         "palette": PALETTE.tolist(),
         "sequences": [_sequence(clip, (scores.get(clip.name) or {}).get("J&F-Mean")) for clip in clips],
     }
-    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")     # nothing in it can end its element
+    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")     # no text ends the element
     return TEMPLATE.read_text(encoding="utf-8").replace(_PLACE, text)
 
 
@@ -47,7 +47,7 @@ def _sequence(clip: Explained, score: float | None) -> dict:
     while len(moments) > 2 and sum(len(moment.rows) for moment in moments) > MAX_ROWS:
         moments = moments[::2]
     pictures = [clip.picture(frame) for frame in frames]
-    rows = np.concatenate([moment.rows for moment in moments]) if moments else np.zeros(0, [("owner", "u1")])
+    rows = np.concatenate([np.zeros(0, ROW), *(moment.rows for moment in moments)])
     return {
         "name": clip.name, "score": score, "frames": frames, "total": len(clip.telemetry.lines),
         "lines": [clip.telemetry.lines[frame] for frame in frames],
@@ -58,12 +58,12 @@ def _sequence(clip: Explained, score: float | None) -> dict:
         "grid": clip.telemetry.grid, "size": clip.telemetry.size, "stride": STRIDE, "sources": sources,
         "moments": [moment.frame for moment in moments],
         "starts": np.cumsum([0, *(len(moment.rows) for moment in moments)]).tolist(),
-        "columns": {name: _packed(rows[name].astype("<i4")) for name in rows.dtype.names},
+        "columns": {name: _packed(rows[name].astype("<i4")) for name in COLUMNS},
     }
 
 
 def _sources(moments: list[Moment]) -> list[int]:
-    """The frames that entries come from, ascending; of more than MAX_SOURCES, the first and those that held most."""
+    """The frames that entries come from, ascending: at most MAX_SOURCES, the first and those with most entries."""
     if not moments:
         return []
     sources, entries = np.unique(np.concatenate([moment.rows["written"] for moment in moments]), return_counts=True)
@@ -72,7 +72,7 @@ def _sources(moments: list[Moment]) -> list[int]:
 
 
 def _frames(count: int, sources: list[int]) -> list[int]:
-    """All frames, or MAX_FRAMES of them: the sources, and the others evenly spread."""
+    """All frames, or MAX_FRAMES of them: the sources, and others evenly spread."""
     if count <= MAX_FRAMES:
         return list(range(count))
     spread = np.linspace(0, count - 1, MAX_FRAMES - len(sources)).round().astype(int)

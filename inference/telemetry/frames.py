@@ -1,4 +1,4 @@
-"""A recorded sequence with its frames and masks, shrunk: what pictures of a memory bank are painted on."""
+"""A recorded sequence with its frames and masks, shrunk for pictures of a memory bank."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Explained:
     frames: FolderSequence
     masks: Path                       # folder of <frame name>.png
     width: int                        # pixels of the pictures; smaller frames stay as they are
-    accuracy: dict[int, float]        # frame -> J, mean over objects; empty where the ground truth is not there
+    accuracy: dict[int, float]        # frame -> J, mean over objects; empty without full ground truth
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Explained:
         return _shrunk(read_image(self.frames.frames[frame]), self.width, cv2.INTER_AREA)
 
     def labels(self, frame: int) -> np.ndarray:
-        """[h, w] uint8; all background for a frame whose mask was not asked for."""
+        """[h, w] uint8; all background for a frame whose mask was not written."""
         path = self.masks / f"{self.frames.frame_names[frame]}.png"
         if not path.is_file():
             return np.zeros(self.picture(frame).shape[:2], np.uint8)
@@ -50,21 +50,30 @@ class Explained:
         return rows[:, None] * grid[1] + columns
 
 
-def explained(telemetry: Path, frames: FolderSequence, masks: Path, width: int) -> Explained:
-    """Bring together a sequence's telemetry (of the folder OUTPUT/telemetry), its frames and its masks.
+def recorded_sequences(telemetry: Path) -> list[str]:
+    """The sequences with telemetry in the folder OUTPUT/telemetry; raises DatasetError if there are none."""
+    names = sorted(file.stem for file in telemetry.glob("*.jsonl"))
+    if not names:
+        raise DatasetError(f"{telemetry}: expected the telemetry of a run, found none; run the evaluation again with "
+                           "--telemetry")
+    return names
 
-    Raises DatasetError for telemetry that is missing, and where it is of other frames.
+
+def explained(telemetry: Path, frames: FolderSequence, masks: Path, width: int) -> Explained:
+    """Bring together a sequence's telemetry (from the folder OUTPUT/telemetry), its frames and its masks.
+
+    Raises DatasetError if the telemetry is missing, or of other frames.
     """
     recorded = read_telemetry(telemetry, frames.name)
     names = [line["name"] for line in recorded.lines]
     if names != frames.frame_names:
         raise DatasetError(f"{telemetry / frames.name}.jsonl: expected the {len(frames)} frames of {frames.name}, "
-                           f"found {len(names)}, others among them; is this the data of the run?")
+                           f"found {len(names)} with other names; is this the data of the run?")
     return Explained(recorded, frames, masks, width, _accuracy(frames, masks))
 
 
 def outline(labels: np.ndarray) -> np.ndarray:
-    """Pixels of [h, w] labels whose right or lower neighbour has another label, and those: [h, w] bool."""
+    """Pixels of [h, w] labels whose right or lower neighbor has another label, and these neighbors: [h, w] bool."""
     edge = np.zeros(labels.shape, bool)
     across, down = labels[:, :-1] != labels[:, 1:], labels[:-1] != labels[1:]
     edge[:, :-1] |= across

@@ -1,22 +1,23 @@
-"""What a bank held at moments of a video, entry by entry: bounded while recording, one .npz file, read back.
+"""What a bank held at some moments of a video, entry by entry: recorded in bounded memory, stored in one .npz file.
 
-A moment is taken at a frame whose write changed the bank, and at the last frame: after the write, every entry held
-and every entry that this write evicted. The file's arrays, M moments with S rows in all:
+A moment is recorded at a frame whose write changed the bank, and at the last frame: every entry held after the write,
+and every entry that this write evicted. The file's arrays, for M moments with S rows in all:
     frame [M]        video frames of the moments, ascending
     start [M + 1]    moment i is rows start[i] to start[i + 1]
-    written, cell    [S] the frame an entry was written at, its raster index in `grid`
-    uses, age        [S] top-k memberships since the write, summed over query cells; video frames since (at least 0)
+    written, cell    [S] the frame at which an entry was written, and its raster index in `grid`
+    uses, age        [S] top-k memberships since the write, summed over query cells; video frames since the write
     owner            [S] 1 + the object it shows, by order of appearance; 0: none (or a temporary frame)
     left             [S] whether this write evicted it; the others are the survivors
     grid, size       (h, w) cells of a frame; (H, W) pixels of the frames shown to the network, padded evenly to cells
-Where writes are many, every second, fourth, ... of them is recorded: at most MOMENTS of them with at most ROWS rows,
-as far as two moments fit.
+If there are many writes, only every second, fourth, ... one is recorded: at most MOMENTS moments with at most ROWS
+rows in all, but always two moments.
 """
 
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +26,13 @@ from dataset.files import file_named_in_errors
 from model.network import STRIDE
 
 MOMENTS, ROWS = 128, 2**20
-ROW = np.dtype([("written", "i4"), ("cell", "i4"), ("uses", "i4"), ("owner", "u1"), ("left", "?")])
+COLUMNS = {"written": "i4", "cell": "i4", "uses": "i4", "owner": "u1", "left": "?"}
+ROW = np.dtype(list(COLUMNS.items()))
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The bank at one frame: `rows` [n] of ROW, survivors and, marked `left`, what the frame's write evicted."""
+    """The bank at one frame: `rows` [n] of ROW, the survivors and, marked `left`, entries evicted at this frame."""
 
     frame: int
     rows: np.ndarray
@@ -45,7 +47,7 @@ class Moment:
 
     @property
     def rates(self) -> np.ndarray:
-        """Uses over age (at least 1) of every row: the thesis's score of its index `topk`."""
+        """Uses over age (at least 1) of every row: the score of the thesis's index `topk`."""
         return self.rows["uses"] / np.maximum(self.frame - self.rows["written"], 1)
 
 
@@ -78,12 +80,13 @@ class MomentLog:
         rows = np.concatenate([np.zeros(0, ROW), *(moment.rows for moment in self.moments)])
         lengths = [len(moment.rows) for moment in self.moments]
         frames = np.array([moment.frame for moment in self.moments], np.int32)
+        arrays: dict[str, Any] = {
+            "frame": frames, "start": np.cumsum([0, *lengths], dtype=np.int32),
+            "age": np.repeat(frames, lengths) - rows["written"], "grid": grid_of(self.size), "size": self.size,
+            **{column: rows[column] for column in COLUMNS},
+        }
         with file_named_in_errors(path), open(path, "wb") as file:
-            np.savez_compressed(
-                file, frame=frames, start=np.cumsum([0, *lengths], dtype=np.int32),
-                age=np.repeat(frames, lengths) - rows["written"], grid=grid_of(self.size), size=self.size,
-                **{column: rows[column] for column in ROW.names},     # type: ignore[arg-type]   # none is `allow_pickle`
-            )
+            np.savez_compressed(file, **arrays)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def read_telemetry(folder: Path, sequence: str) -> SequenceTelemetry:
     try:
         with np.load(file) as arrays:
             rows = np.zeros(len(arrays["written"]), ROW)
-            for column in ROW.names:
+            for column in COLUMNS:
                 rows[column] = arrays[column]
             parts = np.split(rows, arrays["start"][1:-1]) if len(arrays["frame"]) else []
             moments = [Moment(*moment) for moment in zip(arrays["frame"].tolist(), parts, strict=True)]
@@ -130,7 +133,7 @@ def grid_of(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _moment(frame: int, survivors: np.ndarray, evicted: np.ndarray) -> Moment:
-    """Rows in order of write and raster: what compresses well."""
+    """Rows in order of write and raster, which compresses well."""
     rows = np.concatenate([survivors, evicted])
     rows["left"][len(survivors):] = True
     return Moment(frame, rows[np.lexsort((rows["cell"], rows["written"]))])

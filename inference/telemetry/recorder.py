@@ -1,10 +1,10 @@
-"""What a memory bank held at every frame, seen from outside: any policy, nothing asked of it.
+"""What a memory bank held at every frame, observed from outside: it works with any policy.
 
-With --telemetry a run leaves, for each sequence:
+With --telemetry a run writes for each sequence:
     OUTPUT/telemetry/<sequence>.jsonl           a line of JSON per frame: `describe_frame`
     OUTPUT/telemetry/<sequence>.npz             every entry held at the writes: `inference/telemetry/moments.py`
-    OUTPUT/telemetry/tensorboard/<sequence>/    four of the lines' numbers as curves
-`scripts/explain.py` draws them. Several views: the first one's bank.
+    OUTPUT/telemetry/tensorboard/<sequence>/    four numbers of the lines as curves
+`scripts/explain.py` draws them. With several views, the first one's bank is recorded.
 """
 
 import json
@@ -29,18 +29,18 @@ CURVES = ("frames_held", "never_used", "first_hits", "mean_age")
 
 
 def telemetry_paths(folder: Path, sequence: str) -> list[Path]:
-    """What a finished sequence has in OUTPUT/telemetry: its lines, its moments, its curves."""
+    """The files of a finished sequence in OUTPUT/telemetry: its lines, its moments, its curves."""
     return [folder / f"{sequence}.jsonl", folder / f"{sequence}.npz", folder / "tensorboard" / sequence]
 
 
 class Recorder:
     """Observes `bank` over one sequence: `record(frame name)` after every step.
 
-    A context manager: files have temporary names until it is left, and are removed if that is for an error. Reads
-    are only noted while a step runs; all counting is in `record`, which no one has to time.
+    A context manager: files have temporary names until the end, and are removed after an error. During a step only
+    the matches are noted; all counting is in `record`, outside the time of the segmenter.
 
     Args:
-        bank: fresh, of the segmenter whose steps are recorded. folder: OUTPUT/telemetry. sequence: its name.
+        bank: a fresh one, of the segmenter whose steps are recorded. folder: OUTPUT/telemetry. sequence: its name.
         size: (H, W) of the frames that the segmenter is shown.
     """
 
@@ -61,10 +61,10 @@ class Recorder:
         self._matches = matches
 
     def record(self, name: str) -> None:
-        """The step of the next frame, called `name`, is done: write its line."""
-        first = None if self.bank.empty else self.bank.entries.first_write
-        read = self.ledger.count(self._matches, first)
-        evicted = self.ledger.follow(self.bank.entries)
+        """Write the line of the frame `name`, after its step."""
+        entries = self.bank.entries
+        read = self.ledger.count(self._matches, None if entries is None else entries.first_write)
+        evicted = self.ledger.follow(entries)
         line = describe_frame(self.frame, name, self.bank, self.ledger.rows, len(evicted)) | read
         if line["written"] or len(evicted):
             self.moments.add(self.frame, self.ledger.rows, evicted)
@@ -91,19 +91,19 @@ class Recorder:
 
 
 class Ledger:
-    """One row per visible row of a bank, in its order: which entry lies there, and how often it was in a top-k.
+    """One row per visible row of a bank, in the same order: which entry it holds, and how often it was in a top-k.
 
-    A count begins anew where a row's (written, cell) changes, so the ledger is never larger than the bank.
+    If the entry of a row, (written, cell), changes, its count restarts: the ledger is never larger than the bank.
     """
 
     def __init__(self) -> None:
         self.rows = np.zeros(0, ROW)
-        self.held = 0                      # rows before this are stored entries, the others the temporary frame's
+        self.held = 0                      # the first rows are stored entries, the others belong to the temporary frame
 
     def count(self, matches: TopK | None, first: int | None) -> dict[str, float | None]:
-        """Count a read over the rows; returns what of it fell on the frame written `first`.
+        """Count a read over the rows; returns the shares of the first frame, written at `first`.
 
-        first_hits: share of the top-k; first_mass: share of their softmax weight; None where nothing was read.
+        first_hits: share of the top-k; first_mass: share of their softmax weight; None if nothing was read.
         """
         if matches is None:
             return {"first_hits": None, "first_mass": None}
@@ -118,9 +118,9 @@ class Ledger:
         }
 
     def follow(self, entries: Entries | None) -> np.ndarray:
-        """Take over the rows as they lie now; returns those of the stored entries that are gone.
+        """Copy the bank's rows; returns the stored entries that are gone.
 
-        A temporary frame that ends is not among them. `owner` of temporary entries is 0: the bank does not say.
+        A temporary frame that ends is not among them. `owner` of temporary entries is 0: the bank does not store it.
         """
         if entries is None:
             return self.rows[:0]
@@ -136,20 +136,21 @@ class Ledger:
 
 
 def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, evicted: int) -> dict:
-    """A line: what the bank holds after the step of `frame`. Survivors are the entries a read would see.
+    """A line: what the bank holds after the step of `frame`. Survivors are the entries that a read would see.
 
-    evicted: stored entries that this frame's write removed. written: whether the bank holds this frame, for good or
-    as its temporary one. sources: {frame written: survivors}; objects: {object, by order of appearance: survivors
-    that show it or lie beside it}, of stored entries, and first_objects: of the first frame written; ages: {lower edge
-    of a bin of AGES: survivors}, in video frames; never_used: share in no query cell's top-k since their write, of
-    those that a read has seen (None: there are none).
+    evicted: stored entries that this frame's write removed. written: whether the bank holds this frame, stored or
+    temporary. sources: {frame written: survivors}. objects: {object, by order of appearance: stored survivors that show
+    it or lie beside it}; first_objects: the same for the first frame written. ages: {lower edge of a bin of AGES:
+    survivors}, in video frames. never_used: share of the entries that a read has seen which were in no query cell's
+    top-k since their write (None: no entries).
     """
-    age, first = frame - rows["written"], -1 if bank.empty else bank.entries.first_write
+    first, temporary = (-1, 0) if bank.entries is None else (bank.entries.first_write, bank.entries.temporary)
+    age = frame - rows["written"]
     tried, shows = rows["uses"][age > 0], rows[rows["owner"] > 0]
     bins = np.bincount(np.digitize(age, AGES) - 1, minlength=len(AGES))
     return {
         "frame": frame, "name": name, "written": bool((age == 0).any()), "evicted": evicted, "entries": len(rows),
-        "temporary": 0 if bank.empty else bank.entries.temporary, "frames_held": round(bank.frames_held, 6),
+        "temporary": temporary, "frames_held": round(bank.frames_held, 6),
         "bytes": bank.bytes_held, "sources": histogram(rows["written"]), "objects": histogram(shows["owner"]),
         "first_objects": histogram(shows["owner"][shows["written"] == first]),
         "ages": dict(zip(map(str, AGES), bins.tolist(), strict=True)),
@@ -175,7 +176,7 @@ def write_curves(lines: Path, folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it, if it is there."""
+    """Remove a file, or a folder and its content, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,1 +1,1 @@
-"""One video of one's own: what segment_video.py writes, shows and records."""
+"""A user's own video: what segment_video.py writes, shows and records."""

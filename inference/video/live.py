@@ -1,4 +1,4 @@
-"""A window that shows results as they come."""
+"""A window that shows results as they are made."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ _KEYS = (ord("q"), 27)      # q and Escape close the window
 
 
 class LiveView:
-    """Opens the window. Raises ConfigError where there is no display, or OpenCV was built without windows."""
+    """Opens the window. Raises ConfigError if there is no display, or if OpenCV was built without windows."""
 
     def __init__(self, title: str) -> None:
         self.title = title

@@ -1,4 +1,4 @@
-"""What is written of a user's video, frame by frame: masks, an overlay video, cut-outs. Usable wherever it ends."""
+"""The results of a user's video, written frame by frame: masks, an overlay video, cut-outs. Usable at any time."""
 
 import errno
 import os
@@ -16,28 +16,28 @@ from inference.errors import RunError
 from inference.run.writer import BackgroundWriter
 from inference.video.output_folder import OutputFolder
 
-FPS = 25.0                 # of overlays where the source has none: folders, some cameras
-_SECONDS_PER_KEY = 2       # between key frames: where players jump to, and what a killed process loses at most
+FPS = 25.0                 # of overlays if the source has none: folders, some cameras
+_SECONDS_PER_KEY = 2       # between key frames: players jump to these, and a killed process loses no more
 _X264 = {"crf": "20", "preset": "veryfast"}      # visually lossless, several times as fast as the default
-_BT709 = 1                 # FFmpeg's number of the colours of HD video: said in the file, so that players do not guess
+_BT709 = 1                 # FFmpeg's number of the colors of HD video: stored in the file, so that players do not guess
 
 
 class VideoOutput(BackgroundWriter):
-    """`write(frame, labels, objects)`: a frame, its label map [H, W], and the numbers of the objects known by now.
+    """`write(frame, labels, objects)`: a frame, its label map [H, W], and the numbers of the objects known so far.
 
-    Writes masks/<frame>.png; with `overlay_fps`, overlay.mp4 at so many frames per second; with `cutouts`,
-    cutouts/<object>/<frame>.png in RGBA. Each file appears whole. The video appears at the end, also after an error
+    Writes masks/<frame>.png; with `overlay_fps`, overlay.mp4 at that many frames per second; with `cutouts`,
+    cutouts/<object>/<frame>.png in RGBA. Each file appears complete. The video appears at the end, also after an error
     or an interruption.
     """
 
     def __init__(self, folder: OutputFolder, overlay_fps: float | None = FPS, cutouts: bool = False) -> None:
         super().__init__(folder.root.name)
         self.folder, self.cutouts, self.overlay_fps = folder, cutouts, overlay_fps
-        self.written = 0                     # frames of which everything is written
+        self.written = 0                     # frames whose files are all written
         self._video: OverlayVideo | None = None
 
     def describe(self) -> str:
-        """What lies in the folder, for people."""
+        """What is in the folder, for people."""
         video = self._video is not None and self._video.path.exists()
         kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if video else [])]
         contents = f" ({', '.join(kinds)})" if self.written else ""
@@ -61,7 +61,7 @@ class VideoOutput(BackgroundWriter):
 
 
 def cutout(image: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
-    """One object before nothing: [H, W, 4] uint8 RGBA, transparent black elsewhere."""
+    """One object without its background: [H, W, 4] uint8 RGBA, transparent black elsewhere."""
     rgba = np.zeros((*labels.shape, 4), np.uint8)
     inside = labels == number
     rgba[inside, :3], rgba[inside, 3] = image[inside], 255
@@ -69,10 +69,10 @@ def cutout(image: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
 
 
 class OverlayVideo:
-    """An MP4 of RGB pictures: H.264 by PyAV, which browsers play, or MPEG-4 by OpenCV where PyAV is missing.
+    """An MP4 of RGB pictures: H.264 by PyAV, which browsers play, or MPEG-4 by OpenCV if PyAV is missing.
 
-    Pictures of odd sizes grow by one column or row, since both need even ones. H.264 goes to `partial` in fragments,
-    so that even a killed process leaves a file that plays.
+    Pictures of odd sizes grow by one column or row, since both formats need even sizes. H.264 is written to `partial`
+    in fragments, so that even a killed process leaves a file that plays.
 
     Args:
         path: appears on closing. partial: temporary file. size: (H, W) of the pictures. fps: frames per second.
@@ -105,8 +105,8 @@ class _H264:
         options = _X264 | {"g": str(max(1, round(_SECONDS_PER_KEY * fps)))}
         self.stream = self.container.add_stream("libx264", rate=rate, options=options)
         self.stream.height, self.stream.width, self.stream.pix_fmt = *size, "yuv420p"
-        colours = self.stream.codec_context
-        colours.colorspace = colours.color_primaries = colours.color_trc = colours.color_range = _BT709
+        colors = self.stream.codec_context
+        colors.colorspace = colors.color_primaries = colors.color_trc = colors.color_range = _BT709
 
     def write(self, image: np.ndarray) -> None:
         frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
@@ -122,8 +122,8 @@ class _MPEG4:
     def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
         self.writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size[::-1])
         if not self.writer.isOpened():
-            raise RunError(f"{path}: expected a video to write to, found that OpenCV cannot; install av, or give "
-                           "--no-overlay")
+            raise RunError(f"{path}: expected a video to write to, found that OpenCV cannot write it; install av, or "
+                           "give --no-overlay")
         self.path, self.written = path, 0
 
     def write(self, image: np.ndarray) -> None:
@@ -131,14 +131,14 @@ class _MPEG4:
         self.written += 1
 
     def close(self) -> None:
-        """Raises OSError where pictures are missing: OpenCV says nothing of a disk that is full."""
+        """Raises OSError if pictures are missing: OpenCV does not report a full disk."""
         self.writer.release()
         if cv2.VideoCapture(str(self.path)).get(cv2.CAP_PROP_FRAME_COUNT) < self.written:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
 def _pyav() -> ModuleType | None:
-    """PyAV where it is installed, and new enough for MP4 in fragments that ends as a plain one (FFmpeg 7.1)."""
+    """PyAV if it is installed, and new enough for fragmented MP4 that becomes a plain one at the end (FFmpeg 7.1)."""
     try:
         import av
     except ImportError:

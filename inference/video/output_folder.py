@@ -1,4 +1,4 @@
-"""The folder of one video's results: what is written there is recorded, so that nothing else is ever removed."""
+"""The folder of one video's results. What is written there is recorded, so that nothing else is ever removed."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from dataset.files import file_named_in_errors
 from inference.errors import RunError
 
 _RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
-_OURS = ("masks", "cutouts", "overlay.mp4", "run.json")     # names that results have there
+_OURS = ("masks", "cutouts", "overlay.mp4", "run.json")     # names of results
 
 
 class OutputFolder:
@@ -17,8 +17,8 @@ class OutputFolder:
     Args:
         overwrite: remove what an earlier run wrote to it.
         needed: files, and folders of files, that this run reads, which must stay.
-    Raises RunError for a folder that holds files, unless `overwrite`; and where the results' names are taken by files
-    that no run wrote.
+    Raises RunError for a folder that holds files, unless `overwrite`; and if files that no run wrote have the names of
+    results.
     """
 
     def __init__(self, root: Path, overwrite: bool = False, needed: Iterable[Path | str] = ()) -> None:
@@ -46,12 +46,12 @@ class OutputFolder:
         for path in earlier:
             if not needed.isdisjoint((path.resolve(), path.resolve().parent)):
                 raise RunError(f"{path}: expected that --overwrite removes nothing that this run reads, found that it "
-                               "would remove this; choose another --output")
+                               "would remove this file; choose another --output")
         there = [path for name in _OURS for path in (self.root / name, *(self.root / name).rglob("*"))]
         foreign = [path for path in there if path.exists() and not path.is_dir() and path not in set(earlier)]
         if foreign:
             raise RunError(f"{foreign[0]}: expected only files of earlier runs under the results' names, found one "
-                           "that none recorded; choose another --output, or move it away")
+                           "that no run recorded; choose another --output, or move it away")
         for path in earlier:
             path.unlink()
         for folder in sorted((path for path in there if path.is_dir()), reverse=True):
@@ -59,7 +59,7 @@ class OutputFolder:
                 folder.rmdir()
 
     def _recorded(self) -> list[Path]:
-        """What the earlier run wrote, with the temporary files that it may have left when it was killed."""
+        """What the earlier run wrote, and the temporary files that it may have left when it was killed."""
         record = self.root / _RECORD
         if not record.is_file():
             return []
@@ -71,7 +71,7 @@ class OutputFolder:
 
 
 def _parts(line: str) -> list[str]:
-    """The parts of a recorded path; of a line that was cut short, none."""
+    """The parts of a recorded path; an empty part for a line that was cut off."""
     try:
         return str(json.loads(line)).split("/")
     except ValueError:

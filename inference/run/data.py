@@ -1,0 +1,27 @@
+"""The data of an earlier run, found by its settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataset.davis import davis_sequences
+from dataset.errors import DatasetError
+from dataset.folder import FolderSequence
+from dataset.youtube import youtube_sequences
+
+
+def davis_of(settings: dict, root: Path, names: Sequence[str], split: str | None = None) -> list[FolderSequence]:
+    """Sequences of a run of eval_davis.py, of its year, resolution and split, or of another `split`."""
+    settings = {"year": 2017, "split": "val", "resolution": "480p"} | settings
+    return davis_sequences(root, settings["year"], split or settings["split"], settings["resolution"], names)
+
+
+def sequences_of(
+    run: Path, settings: dict, names: Sequence[str], davis_root: Path | None, youtube_root: Path | None,
+    all_frames_root: Path | None,
+) -> Sequence[FolderSequence]:
+    """Sequences of a run of eval_davis.py or eval_youtube.py; raises DatasetError if the root of its data is None."""
+    youtube = settings["command"] == "eval_youtube"
+    root, flag = (youtube_root, "--youtube-root") if youtube else (davis_root, "--davis-root")
+    if root is None:
+        raise DatasetError(f"{run}: expected {flag} for this run of {settings['command']}.py, found none; give it")
+    return youtube_sequences(root, all_frames_root, names) if youtube else davis_of(settings, root, names)

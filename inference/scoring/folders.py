@@ -1,0 +1,67 @@
+"""Scoring any two folders of masks: which sequences both have, which protocol they follow, everything as JSON."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dataset.errors import DatasetError
+from dataset.masks import read_labels
+from inference.scoring.davis import SequenceScores, global_statistics
+
+
+def common_sequences(annotations: Path, results: Path) -> tuple[list[str], list[str]]:
+    """(sequences that both folders have, notes on those that only one has); raises DatasetError if there are none."""
+    expected, found = _folders(annotations), _folders(results)
+    common = [name for name in found if name in expected]
+    if not common:
+        raise DatasetError(
+            f"{results}: expected folders named like those of {annotations} ({_few(expected)}), found "
+            f"{_few(found)}; both arguments are folders of sequence folders"
+        )
+    notes = []
+    if unknown := [name for name in found if name not in expected]:
+        notes.append(f"left out, having no annotations: {_few(unknown)}")
+    if absent := [name for name in expected if name not in found]:
+        notes.append(f"left out, having no results: {_few(absent)}")
+    return common, notes
+
+
+def guess_binary(truths: dict[str, dict[str, Path]]) -> bool:
+    """Whether the first annotations hold one object each, as in DAVIS 2016. truths: sequence -> frame -> label map."""
+    firsts = [next(iter(truth.values())) for truth in truths.values() if truth]
+    values = [set(np.unique(read_labels(path)).tolist()) for path in firsts]
+    return all(labels <= {0, 1} or labels <= {0, 255} for labels in values)
+
+
+def as_json(scores: list[SequenceScores], binary: bool) -> dict:
+    """Everything that was scored, the values of every frame included."""
+    return {
+        "single_object": binary,
+        "global": global_statistics(scores),
+        "sequences": {
+            sequence.sequence: {
+                "frames": sequence.frames,
+                "objects": {
+                    str(number): {
+                        "J": list(vars(scored.j_statistics).values()),
+                        "F": list(vars(scored.f_statistics).values()),
+                        "J_frames": scored.j,
+                        "F_frames": scored.f,
+                    }
+                    for number, scored in sequence.objects.items()
+                },
+                "notes": sequence.notes,
+            }
+            for sequence in scores
+        },
+    }
+
+
+def _folders(parent: Path) -> list[str]:
+    if not parent.is_dir():
+        raise DatasetError(f"{parent}: expected a folder of sequence folders, found no folder; check the path")
+    return sorted(path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _few(names: list[str]) -> str:
+    return (", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")) or "none"
