@@ -1,4 +1,4 @@
-"""What the tests of odd input share: small data of any kind, the commands run on them, and how they refuse."""
+"""What the tests of odd input share: small data, the commands that run on them, and their refusals."""
 
 import re
 from pathlib import Path
@@ -19,8 +19,10 @@ def write_clip(
     root: Path, mask: np.ndarray | None = None, names: tuple[str, ...] = ("00000", "00001", "00002"),
     size: tuple[int, int] = SIZE, video: str = "cat", truth: bool = False,
 ) -> Path:
-    """A video in the layouts of DAVIS (root/DAVIS) and YouTube-VOS (root/YouTube), with a mask of its first frame
-    (`truth`: of every frame). Returns the first mask of the former; the latter has links to all."""
+    """A video in the layouts of DAVIS (root/DAVIS) and YouTube-VOS (root/YouTube, links to the former).
+
+    It has a mask of its first frame (`truth`: of every frame). Returns the path of the first mask.
+    """
     mask = square(size=size) if mask is None else mask
     frames, masks = (root / "DAVIS" / kind / "480p" / video for kind in ("JPEGImages", "Annotations"))
     frames.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Odd frames, folders and paths: what is refused, in one line and with exit status 2, and what is done of the rest.
+"""Odd frames, folders and paths: what is refused, in one line and with exit status 2, and what happens otherwise.
 
 Where every kind of odd input is tested (docs/VIDEO.md and docs/DATA.md have the table for users):
 
@@ -15,7 +15,7 @@ folders     empty                     here; test_segment_video, test_davis, test
             Unicode, spaces           here; test_segment_video (paths_may_have_spaces)
             output that is not ours   here (a file, no access); test_eval_davis, test_segment_video_ends (overwritten)
             of another layout         here (DAVIS for YouTube-VOS and back); test_bad_settings (several data sets)
-masks       all kinds                 test_bad_masks; test_videofile (GivenMasks), test_check (the doctor)
+masks       all kinds                 test_bad_masks; test_videofile (GivenMasks), test_one_judge (the data doctor)
 weights     all files, all commands   test_bad_weights; test_checkpoint, test_segmenter_state
 settings    YAML, --set, flags        test_bad_settings; test_training, test_eval_davis (flags_may_come_from_a_yaml)
             another run's settings    test_bad_settings (training), test_eval_davis (evaluations)
@@ -48,7 +48,7 @@ def test_frames_of_differing_sizes_are_refused(run, weights, tmp_path, refused):
 
 
 def test_a_video_without_its_index_is_refused(weights, tmp_path, refused):
-    """What is left of an MP4 when the recording was cut off: the index comes last."""
+    """What remains of an MP4 when its recording was cut off: the index comes last."""
     cv2 = pytest.importorskip("cv2")
     write_labels(tmp_path / "mask.png", square())
     writer = cv2.VideoWriter(str(tmp_path / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 12, SIZE[::-1])
@@ -75,7 +75,7 @@ def test_sizes_that_are_no_multiples_of_anything(run, size, weights, tmp_path):
     mask = np.zeros(size, np.uint8)
     mask[0, 0] = 1                                      # an object of one pixel
     write_clip(tmp_path, mask, size=size)
-    run(tmp_path, weights if min(size) > 16 else Path("compact"))       # the tiny one cannot norm a single cell
+    run(tmp_path, weights if min(size) > 16 else Path("compact"))     # the tiny network cannot normalize a single cell
     masks = sorted((tmp_path / "out").glob("**/cat/*.png"))
     assert len(masks) == 3
     assert {read_labels(path).shape for path in masks} == {size}

@@ -1,4 +1,4 @@
-"""Odd masks: the same refusals whichever command reads them, before anything is segmented."""
+"""Odd masks: every command refuses the same ones, before anything is segmented."""
 
 import shutil
 import warnings
@@ -45,7 +45,7 @@ def test_a_jpeg_is_refused(run, weights, tmp_path, refused):
 
 
 def test_a_first_mask_without_object(weights, tmp_path, refused, capsys):
-    """Refused where the first mask is all there is; of a video whose objects may begin later, a warning names it."""
+    """Refused if only the first mask is given; a warning if objects may appear later."""
     write_labels(write_clip(tmp_path), square(0))
     with refused("cat/00000.png: expected an object in the first mask, found only 0", "leave the sequence out"):
         davis(tmp_path, weights)
@@ -57,7 +57,7 @@ def test_a_first_mask_without_object(weights, tmp_path, refused, capsys):
 
 
 def test_a_mask_of_0_and_255(weights, tmp_path, refused, capsys):
-    """One object where it cannot mean anything else; in the evaluations 255 is void."""
+    """One object if it is the only mask of a user's video; void in the evaluations."""
     write_labels(write_clip(tmp_path), square(255))
     with refused("expected object numbers 1 to 254, found only 0 and 255", "write 1 for 255"):
         davis(tmp_path, weights)

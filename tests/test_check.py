@@ -139,7 +139,7 @@ def test_the_command_groups_counts_and_exits(davis, tmp_path, capsys):
 
 
 def test_the_traps_of_the_reference_data(shared, tmp_path):
-    """A few sequences of the real DAVIS 2016, linked under lists of their own, and the clip of late objects."""
+    """Two sequences of the real DAVIS 2016, linked under a list of their own, and the clip of late objects."""
     lists = tmp_path / "ImageSets/2016"
     lists.mkdir(parents=True)
     (lists / "train.txt").write_text("bmx-bumps\nsurf\n")

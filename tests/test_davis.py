@@ -1,4 +1,4 @@
-"""DAVIS in the layouts of its archives, and folders of frames: what is read, and what is refused how."""
+"""DAVIS in the layouts of its archives, and folders of frames: what is read, and what is refused."""
 
 from pathlib import Path
 
@@ -140,7 +140,7 @@ def test_a_binary_mask_is_not_taken_for_void(tmp_path):
 
 def make_davis(root: Path, sequences: dict[str, list[int]], year: str = "2017", split: str = "val",
                resolution: str = "480p", as_paths: bool = False, annotated: int = 3) -> None:
-    """Three frames a sequence; its labels lie side by side in the first `annotated` annotations."""
+    """Three frames per sequence; its labels lie side by side in the first `annotated` annotations."""
     lines = []
     for name, labels in sequences.items():
         frames, annotations = root / "JPEGImages" / resolution / name, root / "Annotations" / resolution / name

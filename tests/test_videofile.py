@@ -1,4 +1,4 @@
-"""Videos as streams of frames: one at a time, upright, the newest of a camera; which mask belongs to which frame."""
+"""Videos as streams of frames: one at a time, upright, the newest of a camera; and the frames of given masks."""
 
 import itertools
 import struct
@@ -20,7 +20,7 @@ SIZE = (48, 64)
 
 
 def picture(number):
-    """A flat picture whose gray says its number."""
+    """A flat picture whose gray value is its number."""
     return np.full((*SIZE, 3), number % 250, np.uint8)
 
 
@@ -40,7 +40,7 @@ def write_folder(folder, *names):
 
 
 class Camera:
-    """What cv2.VideoCapture is: delivers a picture every `period` seconds, whether or not anybody waits."""
+    """Stands in for cv2.VideoCapture: delivers a picture every `period` seconds, whether or not anybody waits."""
 
     def __init__(self, *_, period=0.01, pictures=60, sizes=(SIZE,), announced=-1):
         self.start, self.period, self.pictures, self.announced = None, period, pictures, announced
@@ -144,7 +144,7 @@ def test_passwords_of_streams_are_not_shown_and_files_behind_urls_are_not_live(m
 
 @pytest.fixture
 def masks(tmp_path):
-    """Make masks of the names given, object 1 in each."""
+    """Make masks of the given names, with object 1 in each."""
     def make(*names):
         labels = np.zeros(SIZE, np.uint8)
         labels[:20, :20] = 1
