@@ -126,7 +126,8 @@ def test_flags_may_come_from_a_yaml_and_the_command_line_wins(root, weights, tmp
     assert run["settings"]["index"] == "topk"
     for text, words in (
         ("memori: lfu\n", "unknown key 'memori'"), ("[1, 2]", "expected keys and values"),
-        ("memory-frames: 2.5", "invalid int value: '2.5'"), ("memory: lifo", "invalid choice: 'lifo'"),
+        ("memory-frames: 2.5", "memory_frames: expected int, found 2.5"),
+        ("memory: lifo", "memory lifo: expected one of"),
     ):
         (tmp_path / "eval.yaml").write_text(text)
         with pytest.raises(SystemExit, match="2"):
@@ -171,7 +172,7 @@ def test_missing_weights_and_impossible_banks_are_plain_errors(root, weights, tm
     for arguments, words in (
         (("--weights", "nowhere.pth"), "nowhere.pth"),
         (("--memory-frames", "1", "--include-last"), "memory_frames 1: expected at least 2"),
-        (("--memory-every", "0"), "--memory-every 0"),
+        (("--memory-every", "0"), "memory_every 0: expected at least 1"),
         (("--sequences", "clip-01"), "did you mean clip-001"),
         (("--device", "cuda:99"), "use --device cpu"),
     ):

@@ -92,7 +92,7 @@ def test_flags_that_cannot_be_are_one_line_and_exit_status_2(folder, weights, tm
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     refused(capsys, "--show: expected a display", folder, mask, weights, "--show")
-    refused(capsys, "--max-frames 0", folder, mask, weights, "--max-frames", 0)
+    refused(capsys, "max_frames 0: expected at least 1", folder, mask, weights, "--max-frames", 0)
     refused(capsys, "--short-side 3", folder, mask, weights, "--short-side", 3)
     refused(capsys, "nowhere.pth", folder, mask, tmp_path / "nowhere.pth")
     refused(capsys, "found a file", folder, mask, weights, output=mask)

@@ -32,7 +32,7 @@ def runs_of(settings: list[MemoryOptions], records: dict[str, SequenceRecord], f
     runs = []
     for setting in settings:
         key = name_of(setting)
-        reports = {name: record.cells[key] for name, record in records.items()}
+        reports = {name: record.reports[key] for name, record in records.items()}
         scores = [report.sequence_scores(name) for name, report in reports.items()]
         family, title = named[setting]
         runs.append(Run(
@@ -51,9 +51,9 @@ def cost(records: dict[str, SequenceRecord]) -> dict:
     encoding, own, wall = (
         sum(getattr(done, key) for done in passes) for key in ("encode_seconds", "step_seconds", "wall_seconds")
     )
-    cells = len({name for done in passes for name in done.cells})
+    settings = len({name for done in passes for name in done.settings})
     return {
-        "cells": cells, "encode_seconds_total": encoding, "step_seconds_total": own, "wall_seconds": wall,
+        "cells": settings, "encode_seconds_total": encoding, "step_seconds_total": own, "wall_seconds": wall,
         "ratio": wall / own,
     }
 
@@ -68,7 +68,7 @@ def describe(seconds: dict) -> str:
 
 def write_ablation(folder: RunFolder, runs: list[Run], records: dict[str, SequenceRecord]) -> None:
     """Write ablation.csv, ablation.md, the figures, and the outcome into run.json."""
-    reports = {run.name: {name: record.cells[run.name] for name, record in records.items()} for run in runs}
+    reports = {run.name: {name: record.reports[run.name] for name, record in records.items()} for run in runs}
     write_text(folder.output / "ablation.csv", csv_table(runs, reports).csv())
     figures = {
         "score_over_capacity": lambda path: capacity_figure(runs, path),
@@ -119,9 +119,9 @@ def emphasised(table: Table) -> Table:
     """The table with the best number of each column in bold: the smallest for decay and frames held."""
     columns = [list(column) for column in zip(*table.rows, strict=True)]
     for title, column in list(zip(table.header, columns, strict=True))[table.words:]:
-        numbers = [float(cell) for cell in column if cell]
+        numbers = [float(text) for text in column if text]
         best = (min if "Decay" in title or title in ("held: mean", "peak") else max)(numbers, default=None)
-        column[:] = [f"**{cell}**" if cell and float(cell) == best else cell for cell in column]
+        column[:] = [f"**{text}**" if text and float(text) == best else text for text in column]
     return replace(table, rows=[list(row) for row in zip(*columns, strict=True)])
 
 

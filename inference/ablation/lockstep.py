@@ -147,7 +147,7 @@ class Ablation:
                 record, settings = records[sequence.name], missing[sequence.name]
                 done, reports = self.run_sequence(sequence, settings, objects[sequence.name], pool, bar)
                 record.passes.append(done)
-                record.cells |= reports
+                record.reports |= reports
                 write_sequence(self.folder, sequence.name, record)
         return records
 

@@ -45,7 +45,7 @@ class SettingReport:
 class Pass:
     """One time that a sequence's frames went through some settings in lockstep."""
 
-    cells: list[str]                # names of the settings
+    settings: list[str]             # their names
     encode_seconds: float
     step_seconds: float             # of all its settings
     wall_seconds: float             # everything, reading and scoring included
@@ -56,14 +56,14 @@ class SequenceRecord:
     """The passes over one sequence, and the reports of its finished settings by their names."""
 
     passes: list[Pass] = field(default_factory=list)
-    cells: dict[str, SettingReport] = field(default_factory=dict)
+    reports: dict[str, SettingReport] = field(default_factory=dict)
 
     def missing(
         self, settings: Iterable[MemoryOptions], folder: RunFolder, sequence: str, masks: bool
     ) -> list[MemoryOptions]:
         """The settings not finished here, which with `masks` includes having written them."""
         def finished(name: str) -> bool:
-            report = self.cells.get(name)
+            report = self.reports.get(name)
             if report is None or not masks:
                 return report is not None
             return report.masks and mask_folder(folder, name, sequence).is_dir()
@@ -78,17 +78,19 @@ def read_sequence(folder: RunFolder, sequence: str) -> SequenceRecord:
     content = read_record(path, "a sequence's settings", ["passes", "cells"], remedy, remedy)
     try:
         return SequenceRecord(
-            [Pass(**entry) for entry in content["passes"]],
+            [Pass(entry.pop("cells"), **entry) for entry in content["passes"]],
             {name: SettingReport(**report) for name, report in content["cells"].items()},
         )
-    except (TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise DatasetError(f"{path}: expected the record of a sequence's settings, found something else; "
                            f"{remedy}") from None
 
 
 def write_sequence(folder: RunFolder, sequence: str, record: SequenceRecord) -> None:
     folder.record(sequence).parent.mkdir(exist_ok=True)
-    write_text(folder.record(sequence), json.dumps(asdict(record)) + "\n")
+    passes = [{"cells": done.pop("settings"), **done} for done in map(asdict, record.passes)]
+    reports = {name: asdict(report) for name, report in record.reports.items()}
+    write_text(folder.record(sequence), json.dumps({"passes": passes, "cells": reports}) + "\n")
 
 
 def mask_folder(folder: RunFolder, setting: str, sequence: str) -> Path:
@@ -119,7 +121,7 @@ def open_ablation(
 def _clear(folder: RunFolder) -> None:
     """Remove what the earlier ablation recorded, and nothing else."""
     for path in (folder.output / ".records").glob("*.json"):
-        for name, report in read_sequence(folder, path.stem).cells.items():
+        for name, report in read_sequence(folder, path.stem).reports.items():
             if report.masks:
                 shutil.rmtree(mask_folder(folder, name, path.stem), ignore_errors=True)
         path.unlink()

@@ -70,10 +70,10 @@ def mean_table(results: list[Result]) -> Table:
     )
     rows = []
     for _, _, policy, frames in order:
-        cells = (found[measure].get(policy, {}).get(frames) for measure in MEASURES)
+        values = [found[measure].get(policy, {}).get(frames) for measure in MEASURES]
         ages = [r.outcome.ages for r in results if (r.policy, r.memory_frames) == (policy, frames) and r.outcome.ages]
-        cells = [*cells, *(np.mean(ages, axis=0) if ages else [None] * len(AGE_COLUMNS))]
-        rows.append([policy, str(frames or "none"), *(number(None if x is None else 100 * x, 1) for x in cells)])
+        values += np.mean(ages, axis=0).tolist() if ages else [None] * len(AGE_COLUMNS)
+        rows.append([policy, str(frames or "none"), *(number(None if x is None else 100 * x, 1) for x in values)])
     return Table("lab", ["policy", "frames", *MEASURES, *AGE_COLUMNS], rows)
 
 

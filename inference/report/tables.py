@@ -20,17 +20,17 @@ class Table:
     words: int = 1
 
     def markdown(self) -> str:
-        lines = [self.header, *([cell or "-" for cell in row] for row in self.rows)]
+        lines = [self.header, *([text or "-" for text in row] for row in self.rows)]
         widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-        texts = [
+        aligned = [
             "| " + " | ".join(
-                cell.ljust(width) if index < self.words else cell.rjust(width)
-                for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+                text.ljust(width) if index < self.words else text.rjust(width)
+                for index, (text, width) in enumerate(zip(line, widths, strict=True))
             ) + " |"
             for line in lines
         ]
         rule = [f"{'-' * (width + 1)}{'-' if i < self.words else ':'}" for i, width in enumerate(widths)]
-        return "\n".join([texts[0], f"|{'|'.join(rule)}|", *texts[1:], *(f"\n{note}" for note in self.notes)])
+        return "\n".join([aligned[0], f"|{'|'.join(rule)}|", *aligned[1:], *(f"\n{note}" for note in self.notes)])
 
     def csv(self) -> str:
         text = io.StringIO()

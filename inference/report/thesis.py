@@ -83,12 +83,12 @@ def _summary(table: int, runs: list[Run]) -> Table | None:
         for printed in _rows_of(table, run):
             erratum = printed.get("Erratum") or ""
             wrong = erratum.partition(":")[0].split(", ")
-            cells = [_three(_measured(run, column), float(printed[column]), 1, column in wrong) for column in columns]
-            if not any(measured for measured, _, _ in cells):
+            triples = [_three(_measured(run, column), float(printed[column]), 1, column in wrong) for column in columns]
+            if not any(measured for measured, _, _ in triples):
                 continue
             rows += [
                 [run.data, run.title, kind, *line]
-                for kind, line in zip(KINDS, zip(*cells, strict=True), strict=True)
+                for kind, line in zip(KINDS, zip(*triples, strict=True), strict=True)
             ]
             errata += [f"\\* Erratum, {run.data}, {printed['Method']}: {erratum}."] if erratum else []
             methods.add(printed["Method"])
@@ -107,8 +107,9 @@ def _per_object(table: int, run: Run) -> Table | None:
         return None
     rows = []
     for row in shared:
-        cells = [_three(run.objects[row["Sequence"]][column], float(row[column]), 3) for column in ("J-Mean", "F-Mean")]
-        rows.append([row["Sequence"], *cells[0], *cells[1]])
+        scores = run.objects[row["Sequence"]]
+        triples = [_three(scores[column], float(row[column]), 3) for column in ("J-Mean", "F-Mean")]
+        rows.append([row["Sequence"], *triples[0], *triples[1]])
     means: list[str] = []
     for column in ("J-Mean", "F-Mean"):
         measured = sum(run.objects[row["Sequence"]][column] for row in shared) / len(shared)

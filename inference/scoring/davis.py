@@ -141,8 +141,8 @@ def format_table(scores: list[SequenceScores]) -> str:
         lines.append((name, str(sum(len(sequence.objects) for sequence in group)), *rest, both))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = []
-    for name, *cells in lines:
-        aligned = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+    for name, *numbers in lines:
+        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         texts.append("  ".join([name.ljust(widths[0]), *aligned]))
     rule = "-" * len(texts[0])
     return "\n".join([texts[0], rule, *texts[1:-1], rule, texts[-1]])
