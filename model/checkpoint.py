@@ -7,6 +7,7 @@ resume from, "training". `model.published_layout` describes the files of the pub
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -107,7 +108,7 @@ def weights_digest(path: str | Path) -> str:
         raise unreadable(path, error) from None
 
 
-def save_network(path: str | Path, network: STCN, training: dict | None = None, half: bool = False) -> None:
+def save_network(path: str | Path, network: STCN, training: dict[str, Any] | None = None, half: bool = False) -> None:
     """Write our layout atomically: a complete file or none.
 
     training: what training needs to resume. half: store kernels in half precision, which halves the file; vectors

@@ -45,7 +45,7 @@ def to_mapping(options: "DataclassInstance") -> dict[str, typing.Any]:
     return {key: _plain(value) for key, value in dataclasses.asdict(options).items()}
 
 
-def assign(mapping: dict, assignment: str) -> None:
+def assign(mapping: dict[str, typing.Any], assignment: str) -> None:
     """Apply one command-line `key.sub=value` to a nested mapping in place; the value is read as YAML."""
     path, separator, text = assignment.partition("=")
     if not separator:
@@ -61,7 +61,7 @@ def assign(mapping: dict, assignment: str) -> None:
         raise ConfigError(f"--set {assignment}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def read_yaml(path: Path) -> dict:
+def read_yaml(path: Path) -> dict[str, typing.Any]:
     """The mapping in a YAML file; raises ConfigError if it is missing or holds anything else."""
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))

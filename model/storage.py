@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ def save_file(path: str | Path, content: object) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read_file(path: str | Path) -> dict:
+def read_file(path: str | Path) -> dict[str, Any]:
     """The dictionary in a file of torch.save, on the CPU. `weights_only=True`: no code in the file can run.
 
     Raises CheckpointError if the file is missing, cannot be read, is damaged, or holds anything but a dictionary.

@@ -1,6 +1,7 @@
 """The checkpoints of a training run: named by iteration, the newest ones kept, checked when read."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,7 +35,7 @@ class Checkpoints:
         """Those of later iterations, oldest first."""
         return [path for path in self.paths if path.name > _name(iteration)]
 
-    def write(self, network: STCN, training: dict) -> None:
+    def write(self, network: STCN, training: dict[str, Any]) -> None:
         """Write the checkpoint of iteration `training["iteration"]`, then drop the oldest ones."""
         current = self.folder / _name(training["iteration"])
         save_network(current, network, training)
@@ -43,7 +44,7 @@ class Checkpoints:
             path.unlink()
 
 
-def read_checkpoint(path: Path) -> dict:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint: "network" and "training".
 
     Raises CheckpointError if the file does not load, holds weights alone, or holds weights that are not finite.

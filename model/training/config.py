@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from model.config import read_yaml
 from model.errors import ConfigError
@@ -68,7 +68,7 @@ class TrainingConfig:
         return rate * (1 - (1 - self.lr_floor) * iteration / self.iterations)
 
 
-def check_same_run(config: dict, path: Path) -> None:
+def check_same_run(config: dict[str, Any], path: Path) -> None:
     """Raise ConfigError if `config` is not that of the run recorded at `path`, its config.yaml, if that exists.
 
     Data may have moved, and options may change as their fields in TrainingConfig say.
@@ -93,9 +93,9 @@ def check_same_run(config: dict, path: Path) -> None:
         )
 
 
-def _flat(mapping: dict, prefix: str = "") -> dict:
+def _flat(mapping: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings, and lists of mappings, as one mapping of `section.key` to values."""
-    flat: dict[str, object] = {}
+    flat: dict[str, Any] = {}
     for key, value in mapping.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = dict(enumerate(value))

@@ -13,7 +13,7 @@ from model.training.signals import ignore_stop_signals
 
 
 def load_batches(
-    samples: Dataset, config: TrainingConfig, processes: Processes, start: int, device: torch.device
+    samples: Dataset[dict[str, Tensor]], config: TrainingConfig, processes: Processes, start: int, device: torch.device
 ) -> Generator[dict[str, Tensor], None, None]:
     """This process's share of every batch, from iteration `start` to the last. Close the generator after an error.
 
@@ -35,7 +35,7 @@ def load_batches(
         getattr(loader, "_shutdown_workers", lambda: None)()
 
 
-class _Shares(Sampler):
+class _Shares(Sampler[list[int]]):
     """The sample numbers of this process's share of each batch, from iteration `start` on."""
 
     def __init__(self, start: int, config: TrainingConfig, processes: Processes) -> None:
@@ -44,8 +44,8 @@ class _Shares(Sampler):
     def __len__(self) -> int:
         return self.config.iterations - self.start
 
-    def __iter__(self) -> Iterator[range]:
+    def __iter__(self) -> Iterator[list[int]]:
         share = self.config.batch_size // self.processes.count
         for iteration in range(self.start, self.config.iterations):
             first = iteration * self.config.batch_size + self.processes.rank * share
-            yield range(first, first + share)
+            yield list(range(first, first + share))

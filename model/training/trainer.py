@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class ClipObjective(nn.Module):
         super().__init__()
         self.network, self.config = network, config
 
-    def forward(self, frames: Tensor, labels: Tensor, num_objects: Tensor, iteration: int) -> dict:
+    def forward(self, frames: Tensor, labels: Tensor, num_objects: Tensor, iteration: int) -> dict[str, Any]:
         return clip_loss(self.network, frames, labels, num_objects, iteration, self.config)
 
 
@@ -65,8 +66,8 @@ class Trainer:
     """
 
     def __init__(
-        self, network: STCN, samples: Dataset, config: TrainingConfig, objective: ObjectiveConfig, output: Path,
-        device: torch.device, description: dict, validation: Validation | None = None,
+        self, network: STCN, samples: Dataset[dict[str, Tensor]], config: TrainingConfig, objective: ObjectiveConfig,
+        output: Path, device: torch.device, description: dict[str, Any], validation: Validation | None = None,
     ) -> None:
         self.processes = Processes.of_training(device)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
