@@ -24,7 +24,7 @@ from inference.commands import command
 from inference.data_options import DavisOptions
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
 from inference.lab.keys import KeyFolder, encode_videos
-from inference.lab.replay import DEFAULT_ROWS, ROWS, LabOptions
+from inference.lab.replay import DEFAULT_ROWS, OF_A_ROW, ROWS, LabOptions
 from inference.lab.replay_report import MAIN, capacity_table, write_page
 from inference.lab.study import ReplayFolder, replay_videos
 from inference.memory import MemoryOptions, build_memory
@@ -91,9 +91,9 @@ def keys(options: Parsed) -> None:
 
 
 def replay(options: Parsed) -> None:
-    given, memory = options[ReplayOptions], options[MemoryOptions]
+    given = options[ReplayOptions]
     folder = KeyFolder.read(given.keys)
-    lab = LabOptions(given.policies, given.capacities, memory.memory_every, memory.top_k, memory.seed)
+    lab = LabOptions(given.policies, given.capacities, options[MemoryOptions])
     videos = folder.chosen(given.sequences)
     results = replay_videos(folder, videos, lab, ReplayFolder(given.output), given.workers)
     write_page(given.output, results)
@@ -127,7 +127,7 @@ def parser() -> CommandParser:
     sub = _subcommand(commands, replay, "replay policies over stored keys",
         "--keys runs/keys --output runs/lab --policies lfu fifo novelty --capacities 1 2 4")
     sub.add_options(ReplayOptions)
-    sub.add_options(MemoryOptions, without=("memory", "memory_frames", "index", "include_last", "protect_first"))
+    sub.add_options(MemoryOptions, without=OF_A_ROW)
 
     sub = _subcommand(commands, correlate, "rank correlation with full evaluations",
         "--replay runs/lab --ablation runs/ablation/ablation.csv")

@@ -14,7 +14,7 @@ from inference.lab.correlation import spearman
 from inference.lab.keys import VideoKeys, cell_shares, encode_video
 from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.replay import CLAIRVOYANT, DEFAULT_ROWS, ROWS, UNBOUNDED, LabOptions, Replay
-from inference.memory import Admission
+from inference.memory import Admission, MemoryOptions
 from inference.segmenter import owners
 from model.matching import dense_weights, match
 
@@ -33,7 +33,7 @@ def video(frames=25, seed=0, objects=1, drift=0.4):
 
 
 def options(rows=DEFAULT_ROWS, capacities=(1, 2, 4), every=2, top_k=4):
-    return LabOptions(tuple(rows), capacities, every, top_k)
+    return LabOptions(tuple(rows), capacities, MemoryOptions(memory_every=every, top_k=top_k))
 
 
 def drive(bank, keys, every, reads=None):

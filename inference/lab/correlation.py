@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.errors import DatasetError
-from inference.lab.replay import Result
+from inference.lab.replay import OF_A_ROW, Result
 from inference.memory import POLICIES, MemoryOptions
 from inference.memory.labels import relevant
 from inference.report.runs import read_runs
@@ -21,7 +21,6 @@ PROXIES = {
     "propagation J": lambda outcome: outcome.propagation_j,
 }
 SCORE = "J&F-Mean"
-_COMPARED = ("memory", "memory_frames", "memory_every", "top_k", "index", "seed")     # by Point, or with the replay
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,8 @@ def _point(sequence: str, settings: dict) -> Point:
 
 def _comparable(settings: dict, replay: dict) -> bool:
     """Whether an evaluation has plain banks that store and read as in the replay, and the same weights."""
-    defaults = {each.name: each.default for each in fields(MemoryOptions) if each.name not in _COMPARED}
-    plain = all(str(settings.get(name, value)) == str(value) for name, value in (defaults | {"flip": False}).items())
-    wanted = {"weights_sha256": replay["keys"].get("weights_sha256"), "scales": [1.0]}
-    wanted |= {key: replay[key] for key in ("memory_every", "top_k")}
-    return plain and all(str(settings.get(key) or value) == str(value) for key, value in wanted.items())
+    wanted = {"weights_sha256": replay["keys"].get("weights_sha256"), "scales": [1.0], "flip": False}
+    shared = [each for each in fields(MemoryOptions) if each.name not in (*OF_A_ROW, "seed")]
+    wanted |= {each.name: replay.get(each.name, each.default) for each in shared}
+    without_effect = (None, "")                # how settings and tables show options that their bank ignores
+    return all(settings.get(key) in without_effect or str(settings[key]) == str(value) for key, value in wanted.items())

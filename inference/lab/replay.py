@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from inference.lab.contestant import Contestant, Outcome, most_likely
 from inference.lab.keys import VideoKeys
 from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.reference import Reference
-from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, build_memory
+from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, MemoryOptions, build_memory, make_bank
 
 UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows of every table
 
@@ -21,6 +22,7 @@ ROWS: dict[str, tuple[str, dict]] = {
     **{name: (name, {}) for name in POLICIES if name != "every_k"},
     **{f"lfu-{index}": ("lfu", {"index": index}) for index in INDICES[1:]},
 }
+OF_A_ROW = ("memory", "memory_frames", "index")        # memory options that differ between the rows
 DEFAULT_ROWS = tuple(name for name, (policy, _) in ROWS.items() if POLICIES[policy].default_frames is not None)
 
 
@@ -33,9 +35,7 @@ class LabOptions:
 
     rows: tuple[str, ...] = DEFAULT_ROWS
     capacities: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
-    memory_every: int = 5
-    top_k: int = 20
-    seed: int = 0
+    memory: MemoryOptions = field(default_factory=MemoryOptions)       # what all rows share: interval, top-k, ...
 
     def __post_init__(self) -> None:
         for name in self.rows:
@@ -45,11 +45,18 @@ class LabOptions:
     def banks(self, row: str) -> list[MemoryBank]:
         """One for each capacity that the policy can have."""
         policy, more = ROWS[row]
+        options = replace(self.memory, memory=policy, **more)
         banks = []
         for frames in self.capacities if POLICIES[policy].default_frames is not None else (None,):
             with suppress(MemoryConfigError):               # too small for the frames that this policy must hold
-                banks.append(build_memory(policy, frames, self.top_k, seed=self.seed, **more))
+                banks.append(make_bank(replace(options, memory_frames=frames)))
         return banks
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What replay.json keeps of the options; rows and capacities stand for the bank's own ones."""
+        shared = {name: value for name, value in asdict(self.memory).items() if name not in OF_A_ROW}
+        return {"rows": self.rows, "capacities": self.capacities, **shared}
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,12 @@ class Replay:
         self.keys = torch.from_numpy(video.keys).float()              # [T, C_k, h, w]
         self.shares = torch.from_numpy(video.shares).float()          # [T, objects, h, w], or [1, ...] without truth
         cells = self.keys.flatten(2).transpose(1, 2).contiguous()     # [T, HW, C_k]
-        self.reference = Reference(cells, options.memory_every, options.top_k, tick)
+        self.reference = Reference(cells, options.memory.memory_every, options.memory.top_k, tick)
         self.reads = SharedReads(self.reference)
-        self.unbounded = self._contestant(UNBOUNDED, build_memory("every_k", top_k=options.top_k))
+        self.unbounded = self._contestant(UNBOUNDED, build_memory("every_k", top_k=options.memory.top_k))
         banks = [(row, bank) for row in options.rows for bank in options.banks(row)]
         banks += [
-            (CLAIRVOYANT, MemoryBank(Clairvoyant(self.reference), options.top_k, frames))
+            (CLAIRVOYANT, MemoryBank(Clairvoyant(self.reference), options.memory.top_k, frames))
             for frames in options.capacities
         ]
         self.contestants = [self.unbounded, *(self._contestant(row, bank) for row, bank in banks)]
@@ -109,7 +116,7 @@ class Replay:
         return results + limits
 
     def _contestant(self, row: str, bank: MemoryBank) -> Contestant:
-        return Contestant(row, LabBank(bank, self.reads), self.options.memory_every, self.shares[0])
+        return Contestant(row, LabBank(bank, self.reads), self.options.memory.memory_every, self.shares[0])
 
     def _truth(self, now: int) -> Tensor | None:
         """The labels [h, w] of a scored frame: all but the first and the last, as in DAVIS."""

@@ -78,7 +78,7 @@ def replay_videos(
     keys: KeyFolder, videos: Sequence[str], options: LabOptions, folder: ReplayFolder, workers: int
 ) -> list[Result]:
     """The results of all videos, in their order; those of an earlier run are read. The longest videos run first."""
-    folder.open({"keys": keys.settings, **asdict(options)})
+    folder.open({"keys": keys.settings, **options.recorded})
     frames = {video: keys.videos[video]["frames"] for video in videos}
     todo = sorted((video for video in videos if not folder.record(video).is_file()), key=lambda v: (-frames[v], v))
     reads = {video: 2 * frames[video] - 1 for video in videos}         # by the unbounded bank, and then by all banks
