@@ -1,5 +1,6 @@
 """One folder of frames is ordered alike by every reader: numbers in names count as numbers."""
 
+import importlib
 import random
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dataset.masks import write_image, write_labels
 from dataset.static import match_folders, match_pairs
 from dataset.videofile import open_video
 from dataset.youtube import youtube_sequences
+from inference import VideoSegmenter
 from scripts import prepare_youtube
 
 NAMES = ["07", "7", "IMG_1", "IMG_9", "IMG_10", "IMG_10_2", "IMG_10_11", "frame 2", "frame 10b", "кадр 3", "кадр 20"]
@@ -81,3 +83,34 @@ def test_the_order_does_not_depend_on_the_order_of_listing():
     expected = natural_order(paths)
     for seed in range(20):
         assert natural_order(random.Random(seed).sample(paths, len(paths))) == expected
+
+
+@pytest.mark.parametrize(("module", "arguments"), [
+    ("eval_davis", "--davis-root {0}/DAVIS --output {1}"),
+    ("eval_youtube", "--youtube-root {0}/YouTube --output {1}"),
+    ("scripts.segment_video", "--input {0}/DAVIS/JPEGImages/480p/cat --mask {0}/mask.png --output {1}"),
+    ("scripts.ablate", "--davis-root {0}/DAVIS --memory lfu --memory-frames 2 --output {1}"),
+    ("scripts.policy_lab", "keys --davis-root {0}/DAVIS --year 2017 --keys {1}"),
+])
+def test_every_command_that_segments(module, arguments, weights, tmp_path, monkeypatch):
+    """Frame i of the right order is a picture of gray 10 * i."""
+    for i, name in enumerate(NAMES):
+        for folder in ("YouTube/JPEGImages/cat", "DAVIS/JPEGImages/480p/cat"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            write_image(tmp_path / folder / f"{name}.png", np.full((32, 32, 3), 10 * i, np.uint8))
+        for folder in ("YouTube/Annotations/cat", "DAVIS/Annotations/480p/cat"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            write_labels(tmp_path / folder / f"{name}.png", np.eye(32, dtype=np.uint8))
+    write_labels(tmp_path / "mask.png", np.eye(32, dtype=np.uint8))
+    (tmp_path / "DAVIS/ImageSets/2017").mkdir(parents=True)
+    (tmp_path / "DAVIS/ImageSets/2017/val.txt").write_text("cat\n")
+    seen, encode = [], VideoSegmenter.encode
+
+    def watched(segmenter, frame):
+        seen.append(int(frame.mean()))
+        return encode(segmenter, frame)
+
+    monkeypatch.setattr(VideoSegmenter, "encode", watched)
+    words = f"{arguments} --weights {weights} --device cpu".format(tmp_path, tmp_path / "out").split()
+    importlib.import_module(module).main(words)
+    assert seen == [10 * i for i in range(len(NAMES))]
