@@ -1,6 +1,7 @@
 """The house rules: files of at most 250 lines, functions of at most 40, imports that point one way, no circles."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -69,3 +70,13 @@ def test_imports_point_one_way(package):
 
 def test_there_is_no_circle():
     list(TopologicalSorter({name: imported(path) - {name} for name, path in MODULES.items()}).static_order())
+
+
+@pytest.mark.parametrize(("heading", "hops"), [("The journey of a frame", 14), ("The journey of a training sample", 10)])
+def test_the_documents_journeys_visit_each_file_once(heading, hops):
+    document = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = document.split(f"## {heading}\n")[1].split("\n## ")[0]
+    files = re.findall(r"^\d+\. `([^`]+)`:", section, re.MULTILINE)
+    assert 1 < len(files) <= hops + 1
+    assert len(set(files)) == len(files)
+    assert all((ROOT / file).is_file() for file in files)
