@@ -137,7 +137,7 @@ def run(folder, settings):
         (["replay", "--keys", "{keys}", "--output", "{new}", "--sequences", "dog"], "expected the video dog"),
         (["replay", "--keys", "{keys}", "--output", "{lab}", "--top-k", "3"], "replay.json: expected rows="),
         (["replay", "--keys", "{keys}", "--output", "{new}", "--policies", "lifo"], "invalid choice: 'lifo'"),
-        (["replay", "--keys", "{keys}", "--output", "{new}", "--capacities", "0"], "at least 1, found '0'"),
+        (["replay", "--keys", "{keys}", "--output", "{new}", "--capacities", "0"], "capacities 0: expected at least 1"),
         (["correlate", "--replay", "{new}", "--runs", "x"], "replay.json: expected the record of a replay"),
         (["correlate", "--replay", "{lab}", "--runs", "{new}"], "run.json: expected the record of a run"),
         (["correlate", "--replay", "{lab}", "--ablation", "{keys}/keys.json"], "expected the columns sequence"),
