@@ -1,5 +1,6 @@
 """VideoSegmenter: one frame in, one mask out, for ever. Knows no file, no data set and no whole video."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from inference.transfer import Download, upload
 from model.aggregation import aggregate
 from model.encoders import FrameFeatures
 from model.errors import CheckpointError
-from model.fast import PRECISIONS, prepare_for_inference
+from model.fast import prepare_for_inference
 from model.network import STCN, STRIDE, normalise
+from model.precision import PRECISIONS
 from model.storage import read_file, save_file
 from model.windows import Window, windows_of
 
@@ -28,8 +30,9 @@ class VideoSegmenter:
         network: on the device to compute on. A prepared copy of it is used (`model.fast`): the same masks, faster.
         memory: a bank of `build_memory`; one bank serves one video at a time.
         memory_every: a frame is stored when at least this many frames have passed since the last one stored.
-        precision: "fp32", "bf16" or "fp16" for the network; matching stays in fp32.
-        plain: use the network as it is, in fp32, and read by dense weights: the oracle of the fast path.
+        precision: "fp32", "bf16" or "fp16" for the prepared network; matching stays in fp32. "fp64": everything in
+        float64, on the plain path.
+        plain: use the network as it is, in fp32 or fp64, and read by dense weights: the oracle of the fast path.
         decode: "full", or "window": decode only where an object can be (`model.windows`). Its evidence is the soft mask
         of the memory entries, carried through the read as one more value channel.
     """
@@ -42,12 +45,14 @@ class VideoSegmenter:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
-        self.network = network.eval() if plain else prepare_for_inference(network, precision)
+        plain = plain or precision == "fp64"
+        self.precision = "fp32" if plain and precision != "fp64" else precision
+        self.network = _plain(network, precision) if plain else prepare_for_inference(network, precision)
         self.layout = torch.contiguous_format if plain else torch.channels_last
         self.memory, self.memory_every, self.windowed = memory, memory_every, decode == "window"
         self.memory.plain = plain
         self.device = next(network.parameters()).device
-        self.dtype = PRECISIONS["fp32" if plain else precision]
+        self.dtype = PRECISIONS[self.precision]
         self.reset()
 
     def reset(self, keep_memory: bool = False) -> None:
@@ -90,6 +95,11 @@ class VideoSegmenter:
         return {"memory_every": self.memory_every, "dtype": str(self.dtype), "window": self.windowed}
 
     @property
+    def _mask_dtype(self) -> torch.dtype:
+        """Of frames before the network and of probabilities after it."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
+
+    @property
     def objects(self) -> list[int]:
         """The caller's object numbers seen so far, ascending: the order of `step`'s probabilities."""
         return sorted(self._known)
@@ -110,8 +120,8 @@ class VideoSegmenter:
             frame: [H, W, 3] uint8 RGB, every frame of one size.
             annotation: [H, W] integer label map, or None. Its objects' regions win over predictions; a known
             object that it repeats is replaced. All zero is as good as none.
-        Returns [1 + objects, H, W] float32 probabilities on the network's device, background first, then
-        `self.objects`. Before the first annotation: background alone.
+        Returns [1 + objects, H, W] float32 probabilities (float64 with fp64) on the network's device, background first,
+        then `self.objects`. Before the first annotation: background alone.
         """
         self._check(frame)
         annotation = self._check_annotation(annotation)
@@ -121,7 +131,7 @@ class VideoSegmenter:
                              f"found {numbers}; freeze(False) lets it learn new ones")
         if not self._known and not numbers:
             self.frame_index += 1
-            return torch.ones(1, *self._size, device=self.device)
+            return torch.ones(1, *self._size, dtype=self._mask_dtype, device=self.device)
         encoded = self.encode(frame)
         probabilities = self._predict(encoded.features) if self._known else None
         if numbers:
@@ -153,7 +163,8 @@ class VideoSegmenter:
     def _prepare(self, frame: np.ndarray) -> Tensor:
         """Normalise and pad: [1, 3, H', W']."""
         image = upload(frame, self.device).permute(2, 0, 1)
-        return pad(normalise(image), _padding(frame.shape[:2]))[None].to(self.dtype, memory_format=self.layout)
+        padded = pad(normalise(image, self._mask_dtype), _padding(frame.shape[:2]))[None]
+        return padded.to(self.dtype, memory_format=self.layout)
 
     def _check_annotation(self, annotation: np.ndarray | None) -> Tensor | None:
         """Check and pad: [H', W'] int64."""
@@ -181,12 +192,12 @@ class VideoSegmenter:
     def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
         """Put the annotated objects over the prediction and aggregate everyone again (docs/METHOD.md)."""
         self._known += [number for number in numbers if number not in self._known]
-        masks = torch.zeros(len(self._known), *annotation.shape, device=self.device)
+        masks = torch.zeros(len(self._known), *annotation.shape, dtype=self._mask_dtype, device=self.device)
         if predicted is not None:
             masks[: len(predicted) - 1] = predicted[1:]
         masks[:, torch.isin(annotation, torch.tensor(numbers, device=self.device))] = 0
         for number in numbers:
-            masks[self._known.index(number)] = (annotation == number).float()
+            masks[self._known.index(number)] = annotation == number
         return aggregate(masks, dim=0).softmax(0)
 
     def _memorise(self, encoded: "Encoded", masks: Tensor, annotated: bool) -> None:
@@ -217,6 +228,15 @@ def owners(masks: Tensor) -> Tensor:
     """1 + the object that shows in or next to each cell, 0 for none: [objects, H', W'] -> [h, w] int64."""
     evidence = max_pool2d(max_pool2d(masks, STRIDE)[None], 3, 1, 1)[0]
     return torch.cat([torch.full_like(evidence[:1], 0.5), evidence]).argmax(0)
+
+
+def _plain(network: STCN, precision: str) -> STCN:
+    """The network as it was loaded, or a copy of it in float64."""
+    if hasattr(network, "prepared"):
+        raise ValueError(f"expected the network as it was loaded, found one prepared in {network.prepared} already")
+    if precision == "fp64" and next(network.parameters()).dtype != torch.float64:
+        network = copy.deepcopy(network).double()
+    return network.eval()
 
 
 def _object_numbers(annotation: Tensor) -> list[int]:

@@ -6,6 +6,7 @@ from torch.nn.functional import interpolate
 
 from model.blocks import Edges, NormFactory, ResidualBlock, convolve, shrink
 from model.encoders import FrameFeatures
+from model.precision import at_least_float32
 from model.windows import LOST, MARGIN, OUTSIDE, Window, around
 
 
@@ -53,7 +54,7 @@ class Decoder(nn.Module):
 
     def _logits(self, x: Tensor) -> Tensor:
         """Features [N, C, h, w] at stride 4 -> [N, 4h, 4w]."""
-        logits = self.predict(torch.relu(x)).float()
+        logits = at_least_float32(self.predict(torch.relu(x)))
         return interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
 
     def _decode_windows(self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]]) -> Tensor:

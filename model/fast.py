@@ -12,8 +12,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.blocks import ResidualBlock
 from model.network import STCN
+from model.precision import PRECISIONS
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FAST_PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @torch.no_grad()
@@ -25,7 +26,11 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
         squared distances need their digits.
         compiled: torch.compile the three stages, as CUDA graphs on a GPU. A minute or more at the first frame of every
         size and number of objects.
+    Raises ValueError for another precision (fp64 is the plain path's), and for a network prepared in another one.
     """
+    if precision not in FAST_PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(FAST_PRECISIONS)} to prepare a network in, found "
+                         f"{precision}; the plain path, which needs no preparation, runs in fp64")
     prepared = getattr(network, "prepared", precision)
     if prepared != precision:
         raise ValueError(f"expected the network as it was loaded, found one prepared in {prepared} already")

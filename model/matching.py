@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, embedding_bag
 
+from model.precision import at_least_float32
+
 _CELLS = 2048             # query cells matched at once in a large memory; an eighth of them in a small one
 _GROUP = 8                # consecutive entries whose maximum stands for them in a first ranking
 _RANKED = 4096            # groups ranked at once
@@ -25,7 +27,7 @@ class TopK:
     """The k best memory entries of each query cell, and their softmax weights over those k."""
 
     indices: Tensor   # [M, k] int64, into the N entries
-    weights: Tensor   # [M, k] float32, rows sum to one
+    weights: Tensor   # [M, k] in the keys' precision, rows sum to one
 
 
 def similarity(memory_key: Tensor, query_key: Tensor) -> Tensor:
@@ -163,7 +165,7 @@ def gather_read(values: Tensor, matches: TopK) -> Tensor:
 
 def dense_read(values: Tensor, matches: TopK) -> Tensor:
     """`gather_read` through dense weights: its oracle."""
-    return dense_weights(matches, len(values)) @ values.float()
+    return dense_weights(matches, len(values)) @ at_least_float32(values)
 
 
 def dense_weights(matches: TopK, entries: int) -> Tensor:

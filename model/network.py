@@ -74,14 +74,15 @@ class STCN(nn.Module):
         self.value_encoder.trunk.load_imagenet(self.config.value_backbone)
 
 
-def normalise(frame: Tensor) -> Tensor:
-    """uint8 RGB [..., 3, H, W] -> float32, ImageNet statistics."""
-    mean, std = _statistics(frame.device)
-    return (frame.float() / 255 - mean) / std
+def normalise(frame: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 RGB [..., 3, H, W] -> float32 or float64, ImageNet statistics."""
+    mean, std = _statistics(frame.device, dtype)
+    return (frame.to(dtype) / 255 - mean) / std
 
 
 @functools.cache
 @torch.inference_mode(False)
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Made once a device: a copy to a GPU makes the host wait."""
-    return torch.tensor(IMAGE_MEAN, device=device).view(3, 1, 1), torch.tensor(IMAGE_STD, device=device).view(3, 1, 1)
+def _statistics(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, [3, 1, 1] each. Made once per device: a copy to a GPU makes the host wait."""
+    mean, std = (torch.tensor(values, device=device, dtype=dtype).view(3, 1, 1) for values in (IMAGE_MEAN, IMAGE_STD))
+    return mean, std

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 
+from inference import VideoSegmenter, build_memory
 from model import STCN, NetworkConfig, matching
 from model.blocks import ResidualBlock
 from model.fast import prepare_for_inference
@@ -90,3 +91,13 @@ def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group,
         assert not found.weights[:, k:].any()
     (nothing,) = matching.match(keys, query, 6, (torch.zeros(90, dtype=torch.bool),))
     assert not nothing.weights.any()
+
+
+def test_what_cannot_be_prepared_is_refused(network):
+    with pytest.raises(ValueError, match=r"expected one of fp32, bf16, fp16 .* found fp64; the plain path"):
+        prepare_for_inference(network, "fp64")
+    fast = prepare_for_inference(network, "bf16")
+    with pytest.raises(ValueError, match="as it was loaded, found one prepared in bf16"):
+        VideoSegmenter(fast, build_memory("lfu"), precision="fp64")
+    with pytest.raises(ValueError, match="as it was loaded, found one prepared in bf16"):
+        VideoSegmenter(fast, build_memory("lfu"))

@@ -10,6 +10,7 @@ from inference.errors import MemoryConfigError
 from inference.memory.entries import Entries
 from inference.memory.policies import Admission, Policy
 from model.matching import TopK, dense_read, gather_read, match, similarity, top_k_affinity
+from model.precision import at_least_float32
 
 
 @dataclass
@@ -64,7 +65,7 @@ class MemoryBank:
         """Whether the frame of key [C_k, h, w] is wanted, so that values nobody keeps are never encoded."""
         if self.frozen:
             return Admission.SKIP
-        return self.policy.admit(due, annotated, self.entries, key.flatten(1).T)
+        return self.policy.admit(due, annotated, self.entries, _rows(key))
 
     def read(self, key: Tensor, now: int) -> Readout:
         """Read for the query key [C_k, h, w] of video frame `now` and let the policy count what it reads.
@@ -77,7 +78,7 @@ class MemoryBank:
         for obj, since in enumerate(entries.since):
             if since not in masks:
                 masks[since] = entries.has_value(obj)
-        found = dict(zip(masks, self._match(key.flatten(1).T.float(), list(masks.values())), strict=True))
+        found = dict(zip(masks, self._match(_rows(key), list(masks.values())), strict=True))
         matches = found[entries.first_write]
         if not self.frozen:
             self.policy.use(entries, matches, now)
@@ -95,7 +96,7 @@ class MemoryBank:
         owner: [h, w], 1 + the object that each cell shows, or 0. The previous temporary frame ends here. A write that
         would exceed the capacity first evicts exactly as many entries as it needs; its own entries never compete.
         """
-        key, values = key.flatten(1).T, values.flatten(2).transpose(1, 2)
+        key, values = _rows(key), values.flatten(2).transpose(1, 2)
         owner = torch.zeros(len(key), dtype=torch.int64, device=key.device) if owner is None else owner.flatten()
         cells = torch.arange(len(key), device=key.device)
         self.cells = len(key)
@@ -156,3 +157,8 @@ class MemoryBank:
             return entries.cell[:0]
         room = (self.frames - self.policy.temporary_frames) * self.cells - entries.held
         return self.policy.evict(entries, incoming - room, now) if incoming > room else entries.cell[:0]
+
+
+def _rows(key: Tensor) -> Tensor:
+    """A frame's key [C_k, h, w] as [HW, C_k], float32 or float64: squared distances need their digits."""
+    return at_least_float32(key.flatten(1).T)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from model.precision import at_least_float32
+
 _COLUMNS = ("_key", "_written", "_cell", "_known", "_owner", "_usage")
 BACKGROUND = 0      # `owner` of an entry that shows no object
 
@@ -27,7 +29,7 @@ class Entries:
         self.temporary = 0                               # rows after them that hold the temporary frame
         self.first_write: int | None = None
         self.since: list[int] = []                       # of each object: the frame of the first write that knew it
-        self._key = key.new_empty(rows, key.shape[1], dtype=torch.float32)
+        self._key = key.new_empty(rows, key.shape[1])
         self._values: list[Tensor] = []
         self._value_like = values.new_empty(0, values.shape[2])
         self._written, self._cell, self._known, self._owner = (
@@ -54,7 +56,7 @@ class Entries:
 
     @property
     def keys(self) -> Tensor:
-        """[visible, C_k] float32."""
+        """[visible, C_k] float32, or float64 if they were written so."""
         return self._key[: self.visible]
 
     @property
@@ -89,7 +91,7 @@ class Entries:
         cells: [n] raster indices (None: a whole frame's, in order); owner: [n] (None: unknown, all background).
         """
         self.meet(len(values), now)
-        self._key[rows] = key.float()
+        self._key[rows] = key
         for buffer, value in zip(self._values, values, strict=True):
             buffer[rows] = value
         self._written[rows] = now
@@ -126,12 +128,13 @@ class Entries:
         count = torch.bincount(group, minlength=len(rows))[:, None]
 
         def mean(x: Tensor) -> Tensor:
-            return x.new_zeros(len(rows), x.shape[1], dtype=torch.float32).index_add_(0, group, x.float()) / count
+            x = at_least_float32(x)
+            return x.new_zeros(len(rows), x.shape[1]).index_add_(0, group, x) / count
 
         self._key[rows] = share * self._key[rows] + (1 - share) * mean(key)
         for obj, new in enumerate(values):
             old, buffer = self.has_value(obj)[rows, None], self._values[obj]
-            merged = share * buffer[rows].float() + (1 - share) * mean(new)
+            merged = share * at_least_float32(buffer[rows]) + (1 - share) * mean(new)
             buffer[rows] = torch.where(old, merged, mean(new)).to(buffer.dtype)
         self._known[rows] = len(values)
 

@@ -30,13 +30,13 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
     def before_write(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor:
         memory = normalize(entries.keys, dim=1)
         best, nearest = [], []
-        for block in normalize(key.float(), dim=1).split(256):
+        for block in normalize(key, dim=1).split(256):
             cosine, index = (block @ memory.T).max(1)
             best.append(cosine)
             nearest.append(index)
         alike = torch.cat(best) >= _ALIKE
         rows, cells = torch.cat(nearest)[alike], alike.nonzero()[:, 0]
-        entries.blend(rows, key[cells].float(), values[:, cells], _OLD_SHARE)
+        entries.blend(rows, key[cells], values[:, cells], _OLD_SHARE)
         return ~alike
 
 

@@ -22,14 +22,13 @@ from model.errors import CheckpointError, LossError
 from model.losses import mean_intersection_over_union
 from model.network import STCN, normalise
 from model.objective import ObjectiveConfig, clip_loss
+from model.precision import PRECISIONS
 from model.processes import Processes
 from model.training.checkpoints import Checkpoints, read_checkpoint
 from model.training.config import TrainingConfig
 from model.training.loading import load_batches
 from model.training.log import TrainingLog
 from model.training.signals import StopSignals
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class Trainer:
         labels = batch["labels"].to(self.device, non_blocking=True)
         module = self.objective
         alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
-        precision = _DTYPES[self.config.precision]
+        precision = PRECISIONS[self.config.precision]
         with alone:
             with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
                 outcome = self.objective(frames, labels, batch["num_objects"], self.iteration)

@@ -9,7 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from model import STCN
-from model.fast import PRECISIONS, prepare_for_inference
+from model.fast import prepare_for_inference
+from model.precision import PRECISIONS
 from scripts.benchmarks.measure import Measurement, measure_in_turn
 
 HEIGHT, WIDTH, SIDE = 480, 864, 4096
