@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, pad
+from torch.nn.functional import pad
 
+from inference.decoding import DECODINGS
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
+from model.cells import owners
 from model.encoders import FrameFeatures
 from model.errors import CheckpointError
 from model.fast import prepare_for_inference
-from model.network import STCN, STRIDE, normalise
+from model.geometry import padding, unpad
+from model.network import STCN, normalise
 from model.precision import PRECISIONS
 from model.storage import read_file, save_file
-from model.windows import Window, windows_of
 
 _STATE = ("frame_index", "last_write", "_known", "_size")
 
@@ -41,7 +43,7 @@ class VideoSegmenter:
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
         decode: str = "full",
     ) -> None:
-        if decode not in ("full", "window"):
+        if decode not in DECODINGS:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
@@ -49,7 +51,8 @@ class VideoSegmenter:
         self.precision = "fp32" if plain and precision != "fp64" else precision
         self.network = _plain(network, precision) if plain else prepare_for_inference(network, precision)
         self.layout = torch.contiguous_format if plain else torch.channels_last
-        self.memory, self.memory_every, self.windowed = memory, memory_every, decode == "window"
+        self.decode, self.decoding = decode, DECODINGS[decode](self.network)
+        self.memory, self.memory_every = memory, memory_every
         self.memory.plain = plain
         self.device = next(network.parameters()).device
         self.dtype = PRECISIONS[self.precision]
@@ -92,7 +95,7 @@ class VideoSegmenter:
             setattr(self, name, value)
 
     def _made(self) -> dict:
-        return {"memory_every": self.memory_every, "dtype": str(self.dtype), "window": self.windowed}
+        return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
 
     @property
     def _mask_dtype(self) -> torch.dtype:
@@ -139,7 +142,7 @@ class VideoSegmenter:
         self._memorise(encoded, probabilities[1:], annotated=bool(numbers))
         self.frame_index += 1
         ascending = [0] + [1 + self._known.index(number) for number in self.objects]
-        return _unpad(probabilities[ascending], self._size)
+        return unpad(probabilities[ascending], self._size)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
@@ -163,7 +166,7 @@ class VideoSegmenter:
     def _prepare(self, frame: np.ndarray) -> Tensor:
         """Normalise and pad: [1, 3, H', W']."""
         image = upload(frame, self.device).permute(2, 0, 1)
-        padded = pad(normalise(image, self._mask_dtype), _padding(frame.shape[:2]))[None]
+        padded = pad(normalise(image, self._mask_dtype), padding(frame.shape[:2]))[None]
         return padded.to(self.dtype, memory_format=self.layout)
 
     def _check_annotation(self, annotation: np.ndarray | None) -> Tensor | None:
@@ -176,18 +179,13 @@ class VideoSegmenter:
         if annotation.min() < 0 or annotation.max() > 254:
             found = f"{annotation.min()} to {annotation.max()}"
             raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {found}")
-        return pad(torch.from_numpy(annotation.astype(np.int64)), _padding(size)).to(self.device)
+        return pad(torch.from_numpy(annotation.astype(np.int64)), padding(size)).to(self.device)
 
     def _predict(self, features: FrameFeatures) -> Tensor:
         """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
-        values, windows = self.memory.read(features.key[0], self.frame_index).values, None
-        if self.windowed:
-            values, windows = values[:, :-1], self._windows(values[:, -1])
-        logits = self.network.segment(values[None], features, windows)[0]
+        readout = self.memory.read(features.key[0], self.frame_index).values
+        logits = self.decoding.logits(readout, features)
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
-
-    def _windows(self, evidence: Tensor) -> list[list[Window]] | None:
-        return windows_of(evidence)
 
     def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
         """Put the annotated objects over the prediction and aggregate everyone again (docs/METHOD.md)."""
@@ -207,10 +205,7 @@ class VideoSegmenter:
         admission = self.memory.admit(features.key[0], due, annotated)
         if admission is Admission.SKIP:
             return
-        values = self.network.encode_value(encoded.image, features.f16, masks[None])[0]
-        if self.windowed:
-            soft = avg_pool2d(masks[:, None], STRIDE).to(values.dtype)         # [objects, 1, h, w]
-            values = torch.cat([values, soft], 1)
+        values = self.decoding.encode_value(encoded.image, features, masks)
         self.memory.write(features.key[0], values, self.frame_index, admission, owners(masks))
         if admission is Admission.STORE:
             self.last_write = self.frame_index
@@ -224,12 +219,6 @@ class Encoded:
     features: FrameFeatures
 
 
-def owners(masks: Tensor) -> Tensor:
-    """1 + the object that shows in or next to each cell, 0 for none: [objects, H', W'] -> [h, w] int64."""
-    evidence = max_pool2d(max_pool2d(masks, STRIDE)[None], 3, 1, 1)[0]
-    return torch.cat([torch.full_like(evidence[:1], 0.5), evidence]).argmax(0)
-
-
 def _plain(network: STCN, precision: str) -> STCN:
     """The network as it was loaded, or a copy of it in float64."""
     if hasattr(network, "prepared"):
@@ -241,14 +230,3 @@ def _plain(network: STCN, precision: str) -> STCN:
 
 def _object_numbers(annotation: Tensor) -> list[int]:
     return [number for number in annotation.unique().tolist() if number > 0]
-
-
-def _padding(size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(left, right, top, bottom) to multiples of STRIDE, split evenly, the smaller half on the left and top."""
-    bottom_top, right_left = (-side % STRIDE for side in size)
-    return right_left // 2, right_left - right_left // 2, bottom_top // 2, bottom_top - bottom_top // 2
-
-
-def _unpad(x: Tensor, size: tuple[int, int]) -> Tensor:
-    left, _, top, _ = _padding(size)
-    return x[..., top : top + size[0], left : left + size[1]]

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from model.blocks import ResidualBlock
 from model.network import STCN
 from model.precision import PRECISIONS
+from model.shared_convolution import share_convolutions
 
 FAST_PRECISIONS = ("fp32", "bf16", "fp16")
 
@@ -37,9 +37,8 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
     if hasattr(network, "prepared"):
         return network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
-    for block in fast.modules():
-        if isinstance(block, ResidualBlock):
-            block.share = isinstance(block.norm1, nn.Identity)
+    fast.value_encoder.fuse1 = share_convolutions(fast.value_encoder.fuse1)
+    fast.decoder.compress = share_convolutions(fast.decoder.compress)
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
     fast.to(PRECISIONS[precision]).to(memory_format=torch.channels_last)

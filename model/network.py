@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from model.blocks import NORMS
 from model.decoder import Decoder
 from model.encoders import FrameFeatures, KeyEncoder, ValueEncoder
-from model.windows import Window
 
-STRIDE = 16                                  # frames are padded to multiples of this
 IMAGE_MEAN = (0.485, 0.456, 0.406)           # ImageNet, RGB
 IMAGE_STD = (0.229, 0.224, 0.225)
 
@@ -59,14 +57,9 @@ class STCN(nn.Module):
         """Frame [B, 3, H, W], its f16, probabilities [B, objects, H, W] -> [B, objects, C_v, h, w]."""
         return self.value_encoder(frame, f16, masks)
 
-    def segment(
-        self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None = None
-    ) -> Tensor:
-        """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W].
-
-        `windows` (B = 1, those of each object) decodes only where an object can be; see `model.windows`.
-        """
-        return self.decoder(readout, features, windows)
+    def segment(self, readout: Tensor, features: FrameFeatures) -> Tensor:
+        """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W]."""
+        return self.decoder(readout, features)
 
     def load_imagenet(self) -> None:
         """Start both encoders from torchvision's ImageNet weights (docs/METHOD.md)."""

@@ -8,9 +8,10 @@ from torch import Tensor
 from model.aggregation import aggregate
 from model.encoders import FrameFeatures
 from model.errors import ConfigError
+from model.geometry import STRIDE
 from model.losses import bootstrapped_cross_entropy, dice_loss, hard_fraction
 from model.matching import read, softmax_affinity
-from model.network import STCN, STRIDE
+from model.network import STCN
 from model.precision import at_least_float32
 from model.regularizers import Regularizer, drop_affinity, reallocate, support_entries
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from inference.errors import MemoryConfigError
 from inference.memory.entries import Entries
 from inference.memory.policies import Admission, Policy
-from model.matching import TopK, dense_read, gather_read, match, similarity, top_k_affinity
+from model.grouped_search import match
+from model.matching import TopK, dense_read, gather_read, similarity, top_k_affinity
 from model.precision import at_least_float32
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from inference.memory.entries import Entries
 from inference.memory.options import MemoryOptions
 from inference.memory.policies import LeastFrequentlyUsed
-from model.matching import match
+from model.grouped_search import match
 
 _ALIKE = 0.95          # cosine from which a new key is taken for an old one
 _OLD_SHARE = 0.8       # weight of the old entry in the running mean

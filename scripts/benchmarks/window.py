@@ -16,8 +16,10 @@ import torch
 from dataset.davis import davis_sequences
 from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
+from inference.decoding import WindowDecoding
 from model import STCN, NetworkConfig, load_network
 from model.fast import prepare_for_inference
+from model.geometry import grid_size
 from model.windows import Window
 from scripts.benchmarks.measure import Measurement, synchronise
 from scripts.benchmarks.video import split
@@ -25,14 +27,14 @@ from scripts.benchmarks.video import split
 FRAMES = 24          # of each sequence
 
 
-class _Watched(VideoSegmenter):
-    """Remembers the windows of each frame; uses those of another segmenter, where there is one, at its own cost."""
+class _WatchedDecoding(WindowDecoding):
+    """Remembers the windows of each frame; uses those of another one if it is set, but pays for finding its own."""
 
     found: list[list[Window]] | None = None
-    other: "_Watched | None" = None
+    other: "_WatchedDecoding | None" = None
 
-    def _windows(self, evidence: torch.Tensor) -> list[list[Window]] | None:
-        own = super()._windows(evidence)
+    def find_windows(self, evidence: torch.Tensor) -> list[list[Window]] | None:
+        own = super().find_windows(evidence)
         self.found = self.other.found if self.other else own
         return self.found
 
@@ -65,13 +67,16 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 
 def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: str) -> tuple[dict, float, float]:
     """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
-    def segmenter(name: str, decode: str) -> _Watched:
-        return _Watched(networks[name], build_memory("lfu", 2), precision=precision, decode=decode)
-
-    pairs = {name: (segmenter(name, "full"), segmenter(name, "window")) for name in networks}
-    guide = pairs["given"][1]
-    for _, windowed in pairs.values():
-        windowed.other = None if windowed is guide else guide
+    pairs, guide = {}, _WatchedDecoding(networks["given"])
+    for name, network in networks.items():
+        full, windowed = (
+            VideoSegmenter(network, build_memory("lfu", 2), precision=precision, decode=decode)
+            for decode in ("full", "window")
+        )
+        windowed.decoding = guide if name == "given" else _WatchedDecoding(network)
+        if windowed.decoding is not guide:
+            windowed.decoding.other = guide
+        pairs[name] = full, windowed
     seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in networks}
     equal, share = [], []
     for index, frame in enumerate(sequence):
@@ -88,7 +93,7 @@ def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: 
                     spent.append(time.perf_counter() - started)
         equal.append(float((labels[0] == labels[1]).mean()))
         if index:
-            share.append(_share(guide.found, math.prod((side + 15) // 16 for side in frame.image.shape[:2])))
+            share.append(_share(guide.found, math.prod(grid_size(frame.image.shape[:2]))))
     return seconds, statistics.mean(equal), statistics.mean(share)
 
 
