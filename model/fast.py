@@ -37,8 +37,8 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
     if hasattr(network, "prepared"):
         return network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
-    fast.value_encoder.fuse1 = share_convolutions(fast.value_encoder.fuse1)
-    fast.decoder.compress = share_convolutions(fast.decoder.compress)
+    for module, block in ((fast.value_encoder, "fuse1"), (fast.decoder, "compress")):      # those that fuse features
+        setattr(module, block, share_convolutions(getattr(module, block)))
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
     fast.to(PRECISIONS[precision]).to(memory_format=torch.channels_last)

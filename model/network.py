@@ -33,7 +33,7 @@ class NetworkConfig:
 class STCN(nn.Module):
     """Key encoder, value encoder and decoder. The memory between them lives elsewhere.
 
-    Frames are RGB / 255, normalised by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
+    Frames are RGB / 255, normalized by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
     """
 
     prepared: str       # the precision, of one that `model.fast` has prepared
@@ -67,7 +67,7 @@ class STCN(nn.Module):
         self.value_encoder.trunk.load_imagenet(self.config.value_backbone)
 
 
-def normalise(frame: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def normalize(frame: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """uint8 RGB [..., 3, H, W] -> float32 or float64, ImageNet statistics."""
     mean, std = _statistics(frame.device, dtype)
     return (frame.to(dtype) / 255 - mean) / std

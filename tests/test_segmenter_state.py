@@ -75,10 +75,10 @@ def test_a_frozen_bank_is_read_but_never_changed(tiny_network, clip):
     before = entries.state()
     _steps(segmenter, clip[5:], 5)
     after = entries.state()
-    assert all(torch.equal(before["tensors"][name], after["tensors"][name]) for name in before["tensors"])
+    assert all(torch.equal(before["buffers"][name], after["buffers"][name]) for name in before["buffers"])
     segmenter.freeze(False)
     _steps(segmenter, clip[5:8], 5)
-    assert not torch.equal(before["tensors"]["_usage"], entries.state()["tensors"]["_usage"])
+    assert not torch.equal(before["buffers"]["usage"], entries.state()["buffers"]["usage"])
 
 
 def test_a_frozen_bank_says_that_it_cannot_learn_an_object(tiny_network, clip):

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from model.checkpoint import load_state, save_network
 from model.errors import CheckpointError, LossError
 from model.losses import mean_intersection_over_union
-from model.network import STCN, normalise
+from model.network import STCN, normalize
 from model.objective import ObjectiveConfig, clip_loss
 from model.precision import PRECISIONS
 from model.processes import Processes
@@ -145,7 +145,7 @@ class Trainer:
         self, batch: dict[str, Tensor], last: bool, parts: int, log: TrainingLog
     ) -> dict[str, Tensor]:
         """Accumulate the gradients of a part of the batch; processes exchange theirs after the last one."""
-        frames = normalise(batch["frames"].to(self.device, non_blocking=True))
+        frames = normalize(batch["frames"].to(self.device, non_blocking=True))
         labels = batch["labels"].to(self.device, non_blocking=True)
         module = self.objective
         alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()

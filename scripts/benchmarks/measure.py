@@ -41,10 +41,10 @@ def measure_in_turn(
         for name, call in candidates.items():
             if alone:
                 call()
-            synchronise()
+            synchronize()
             started = time.perf_counter()
             call()
-            synchronise()
+            synchronize()
             if turn >= warmup:
                 seconds[name].append(time.perf_counter() - started)
     return {
@@ -58,7 +58,7 @@ def ratio(slow: Measurement, fast: Measurement) -> float:
     return slow.median / fast.median
 
 
-def synchronise() -> None:
+def synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -19,7 +19,7 @@ from dataset.davis import davis_sequences
 from inference import VideoSegmenter, build_memory
 from model import STCN, load_network
 from model.fast import prepare_for_inference
-from scripts.benchmarks.measure import Measurement, peak_mib, reset_peak, synchronise
+from scripts.benchmarks.measure import Measurement, peak_mib, reset_peak, synchronize
 
 PLAIN = "plain fp32, every-5"
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
             given = None if frame.annotation is None else split(frame.annotation, objects)
             labels = {}
             for name, segmenter in segmenters.items():
-                synchronise()
+                synchronize()
                 reset_peak()
                 started = time.perf_counter()
                 labels[name] = segmenter.labels(segmenter.step(frame.image, given))

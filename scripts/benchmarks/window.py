@@ -21,7 +21,7 @@ from model import STCN, NetworkConfig, load_network
 from model.fast import prepare_for_inference
 from model.geometry import grid_size
 from model.windows import Window
-from scripts.benchmarks.measure import Measurement, synchronise
+from scripts.benchmarks.measure import Measurement, synchronize
 from scripts.benchmarks.video import split
 
 FRAMES = 24          # of each sequence
@@ -86,7 +86,7 @@ def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: 
         labels = []
         for name, pair in pairs.items():
             for one, spent in zip(pair, seconds[name], strict=True):
-                synchronise()
+                synchronize()
                 started = time.perf_counter()
                 labels.append(one.labels(one.step(frame.image, annotation)))
                 if index:
