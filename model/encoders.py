@@ -44,7 +44,7 @@ class Trunk(nn.Module):
         return f4, f8, self.layer3(f8)
 
     def load_imagenet(self, backbone: str) -> None:
-        """Start from torchvision's ImageNet weights (downloaded once); extra input channels start at zero."""
+        """Start from torchvision's ImageNet weights (downloaded once); extra input channels are zero."""
         weights = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
         state = weights.get_state_dict(progress=True)
         own = self.state_dict()
@@ -54,7 +54,7 @@ class Trunk(nn.Module):
 
 
 class KeyEncoder(nn.Module):
-    """Frame -> FrameFeatures. Never sees objects, masks or memory (docs/METHOD.md)."""
+    """Frame -> FrameFeatures. Independent of objects, masks and memory (docs/METHOD.md)."""
 
     def __init__(self, backbone: str, key_dim: int, value_dim: int, norm: NormFactory) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class ValueEncoder(nn.Module):
 
     Args of forward:
         frame: [B, 3, H, W] normalized; f16: [B, C, h, w] of the same frames;
-        masks: [B, objects, H, W] soft-aggregated probabilities (an annotation enters as 0 and 1).
+        masks: [B, objects, H, W] soft-aggregated probabilities (an annotation consists of 0 and 1).
     Returns [B, objects, C_v, h, w].
     """
 

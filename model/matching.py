@@ -24,8 +24,7 @@ class TopK:
 def similarity(memory_key: Tensor, query_key: Tensor) -> Tensor:
     """Negative squared L2 distance over sqrt(C_k), less the query's own norm.
 
-    `-||k_i - q_j||^2 / sqrt(C_k)` (thesis, eq. 1); `||q_j||^2` shifts a softmax over i by a constant and is
-    left out.
+    `-||k_i - q_j||^2 / sqrt(C_k)` (thesis, eq. 1). `||q_j||^2` is left out: it is a constant in the softmax over i.
 
     Args:
         memory_key: [..., N, C_k]; query_key: [..., M, C_k].
@@ -49,13 +48,13 @@ def read(values: Tensor, affinity: Tensor) -> Tensor:
 
 
 def top_k_affinity(similarities: Tensor, k: int) -> TopK:
-    """The k largest of each row of [M, N], softmax over those alone (docs/METHOD.md)."""
+    """The k largest of each row of [M, N], and the softmax over them alone (docs/METHOD.md)."""
     values, indices = similarities.topk(min(k, similarities.shape[1]), dim=1)
     return TopK(indices, values.softmax(1))
 
 
 def gather_read(values: Tensor, matches: TopK) -> Tensor:
-    """Read [N, C_v] at the top-k entries -> [M, C_v]: a weighted gather, no dense [M, N] weights."""
+    """Read [N, C_v] at the top-k entries -> [M, C_v]: a weighted gather without dense [M, N] weights."""
     return embedding_bag(matches.indices, values, mode="sum", per_sample_weights=matches.weights.to(values.dtype))
 
 

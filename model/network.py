@@ -31,12 +31,12 @@ class NetworkConfig:
 
 
 class STCN(nn.Module):
-    """Key encoder, value encoder and decoder. The memory between them lives elsewhere.
+    """Key encoder, value encoder and decoder. The memory is no part of it.
 
     Frames are RGB / 255, normalized by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
     """
 
-    prepared: str       # the precision, of one that `model.fast` has prepared
+    prepared: str       # set by `model.fast`: the precision that the network is prepared for
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Decoding in windows against whole frames, on every sequence of DAVIS val with one object and with three.
 
-Where an object can be is a matter of trained masks: those of --weights, or of the compact network. Labels are compared
-with that network. The time is that network's and, where it is another, that of the thesis's network with random
-weights, handed the same windows.
+Windows make sense only with trained masks: those of --weights, or of the compact network. Labels are compared with
+that network. Times are those of that network and, if it is another one, of the thesis's network with random weights and
+the same windows.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: 
 
 
 def _share(windows: list[list[Window]] | None, cells: int) -> float:
-    """Part of the frame, on average over objects, that is inside windows."""
+    """Part of the frame that is inside windows, as a mean over objects."""
     if windows is None:
         return 1
     return sum(window.area for several in windows for window in several) / cells / len(windows)
