@@ -35,11 +35,11 @@ class RuntimeOptions(Options):
 
 
 def load_for(runtime: RuntimeOptions, weights: str | Path) -> STCN:
-    """The network of a weights file on the device asked for; prepared for inference, except in fp64.
+    """The network of a weights file on the device asked for; prepared for inference, or in float64 as it is.
 
     Raises ConfigError for a device that does not exist and CheckpointError for unusable weights.
     """
     network = load_network(weights, device_of(runtime.device))
     if runtime.precision == "fp64":
-        return network
+        return network.double()
     return prepare_for_inference(network, runtime.precision, runtime.compile)

@@ -1,22 +1,26 @@
-"""VideoSegmenter: one frame in, one mask out, for ever. Knows no file, no data set and no whole video."""
+"""VideoSegmenter: one frame in, one mask out, without end. It knows no file, no data set and no whole video."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, pad
+from torch.nn.functional import pad
 
+from inference.decoding import DECODINGS
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
+from model.cells import owners
 from model.encoders import FrameFeatures
 from model.errors import CheckpointError
-from model.fast import PRECISIONS, prepare_for_inference
-from model.network import STCN, STRIDE, normalise
+from model.fast import prepare_for_inference
+from model.geometry import padding, unpad
+from model.network import STCN, normalize
+from model.precision import PRECISIONS
 from model.storage import read_file, save_file
-from model.windows import Window, windows_of
 
 _STATE = ("frame_index", "last_write", "_known", "_size")
 
@@ -27,31 +31,35 @@ class VideoSegmenter:
     Args:
         network: on the device to compute on. A prepared copy of it is used (`model.fast`): the same masks, faster.
         memory: a bank of `build_memory`; one bank serves one video at a time.
-        memory_every: a frame is stored when at least this many frames have passed since the last one stored.
-        precision: "fp32", "bf16" or "fp16" for the network; matching stays in fp32.
-        plain: use the network as it is, in fp32, and read by dense weights: the oracle of the fast path.
-        decode: "full", or "window": decode only where an object can be (`model.windows`). Its evidence is the soft mask
-        of the memory entries, carried through the read as one more value channel.
+        memory_every: a frame is stored if at least this many frames have passed since the last one stored.
+        precision: "fp32", "bf16" or "fp16" for the prepared network; matching stays in fp32. "fp64": everything in
+        float64, on the plain path.
+        plain: use the network as it is, in fp32 or fp64, and read by dense weights: the oracle of the fast path.
+        decode: "full", or "window": decode only where an object can be (`inference.decoding`).
     """
 
     def __init__(
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
         decode: str = "full",
     ) -> None:
-        if decode not in ("full", "window"):
+        if decode not in DECODINGS:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
-        self.network = network.eval() if plain else prepare_for_inference(network, precision)
+        plain = plain or precision == "fp64"
+        self.precision = "fp32" if plain and precision != "fp64" else precision
+        self.network = _plain(network, precision) if plain else prepare_for_inference(network, precision)
         self.layout = torch.contiguous_format if plain else torch.channels_last
-        self.memory, self.memory_every, self.windowed = memory, memory_every, decode == "window"
+        self.decode, self.decoding = decode, DECODINGS[decode](self.network)
+        self.memory, self.memory_every = memory, memory_every
         self.memory.plain = plain
         self.device = next(network.parameters()).device
-        self.dtype = PRECISIONS["fp32" if plain else precision]
+        self.dtype = PRECISIONS[self.precision]
         self.reset()
 
     def reset(self, keep_memory: bool = False) -> None:
-        """Forget the video, ready for another; with `keep_memory` the bank and its objects stay, to be found there."""
+        """Forget the video, ready for another one. With `keep_memory` the bank and its objects stay: the segmenter
+        looks for them in the next video."""
         self._size: tuple[int, int] | None = None
         if keep_memory:
             return
@@ -61,18 +69,18 @@ class VideoSegmenter:
         self._known: list[int] = []                # object numbers in order of appearance
 
     def freeze(self, frozen: bool = True) -> None:
-        """From now on read the bank but never write to it nor count its use (False: do again)."""
+        """From now on read the bank, but neither write to it nor count its use (False: do so again)."""
         self.memory.frozen = frozen
 
     def save(self, path: str | Path) -> None:
-        """Write, atomically, where this segmenter stands in its video, its bank included."""
+        """Write the state of this segmenter within its video, with its bank, to a file. The write is atomic."""
         own = {name: getattr(self, name) for name in _STATE}
         save_file(path, {"segmenter": own, "made": self._made(), "memory": self.memory.state()})
 
     def load(self, path: str | Path) -> None:
-        """Go on where a segmenter made alike was when it was saved: the same masks to the bit.
+        """Resume from the saved state of a segmenter with the same options: the masks are the same to the bit.
 
-        Raises CheckpointError for a file that is damaged, or of a segmenter made otherwise.
+        Raises CheckpointError for a damaged file, and for the state of a segmenter with other options.
         """
         content = read_file(path)
         if content.keys() != {"segmenter", "made", "memory"}:
@@ -87,7 +95,7 @@ class VideoSegmenter:
             setattr(self, name, value)
 
     def _made(self) -> dict:
-        return {"memory_every": self.memory_every, "dtype": str(self.dtype), "window": self.windowed}
+        return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
 
     @property
     def objects(self) -> list[int]:
@@ -96,10 +104,12 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     def encode(self, frame: np.ndarray) -> "Encoded":
-        """What `step` computes of a frame [H, W, 3] whatever the memory holds: alike in segmenters of one network."""
+        """The part of `step` that depends on the frame [H, W, 3] alone: equal in all segmenters of one network."""
         if self.device.type == "cuda":
-            torch.compiler.cudagraph_mark_step_begin()      # graphs may reuse what the frame before left
-        image = self._prepare(frame)
+            torch.compiler.cudagraph_mark_step_begin()      # graphs may overwrite the outputs of the previous frame
+        image = upload(frame, self.device).permute(2, 0, 1)
+        padded = pad(normalize(image, self._mask_dtype), padding((frame.shape[0], frame.shape[1])))[None]
+        image = padded.to(self.dtype, memory_format=self.layout)
         return Encoded(image, self.network.encode_key(image))
 
     @torch.inference_mode()
@@ -109,98 +119,91 @@ class VideoSegmenter:
         Args:
             frame: [H, W, 3] uint8 RGB, every frame of one size.
             annotation: [H, W] integer label map, or None. Its objects' regions win over predictions; a known
-            object that it repeats is replaced. All zero is as good as none.
-        Returns [1 + objects, H, W] float32 probabilities on the network's device, background first, then
-        `self.objects`. Before the first annotation: background alone.
+            object that it repeats is replaced. A map of zeros counts as None.
+        Returns [1 + objects, H, W] float32 probabilities (float64 with fp64) on the network's device, background first,
+        then `self.objects`. Before the first annotation: background alone.
         """
-        self._check(frame)
-        annotation = self._check_annotation(annotation)
-        numbers = [] if annotation is None else _object_numbers(annotation)
-        if self.memory.frozen and not set(numbers) <= set(self._known):
-            raise ValueError(f"frame {self.frame_index}: expected objects that the frozen bank knows, {self.objects}, "
-                             f"found {numbers}; freeze(False) lets it learn new ones")
-        if not self._known and not numbers:
+        size = self._check_frame(frame)
+        given = {} if annotation is None else self._given_masks(annotation, size)
+        if not self._known and not given:
             self.frame_index += 1
-            return torch.ones(1, *self._size, device=self.device)
+            return torch.ones(1, *size, dtype=self._mask_dtype, device=self.device)
         encoded = self.encode(frame)
-        probabilities = self._predict(encoded.features) if self._known else None
-        if numbers:
-            probabilities = self._annotate(probabilities, annotation, numbers)
-        self._memorise(encoded, probabilities[1:], annotated=bool(numbers))
+        probabilities = self._predict(encoded)
+        if given:
+            probabilities = self._annotate(probabilities, given)
+        self._memorize(encoded, probabilities[1:], annotated=bool(given))
         self.frame_index += 1
         ascending = [0] + [1 + self._known.index(number) for number in self.objects]
-        return _unpad(probabilities[ascending], self._size)
+        return unpad(probabilities[ascending], size)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
         return self.download(probabilities).result()
 
     def download(self, probabilities: Tensor) -> Download:
-        """`labels`, on their way: on a GPU the host may do something else until it asks for the result."""
+        """`labels` on their way from a GPU: the host can do something else until it asks for the result."""
         numbers = np.array([0, *self.objects], np.uint8)
         best = probabilities.max(0).indices            # argmax, 50 times as fast on a CPU
         return Download(best.to(torch.uint8), numbers)
 
-    def _check(self, frame: np.ndarray) -> None:
+    @property
+    def _mask_dtype(self) -> torch.dtype:
+        """Of frames before the network, and of probabilities after it."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
+
+    def _check_frame(self, frame: np.ndarray) -> tuple[int, int]:
+        """Returns the video's size (H, W)."""
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             found = f"{frame.shape} {frame.dtype}"
             raise ValueError(f"frame {self.frame_index}: expected [H, W, 3] uint8 RGB, found {found}")
-        size = frame.shape[:2]
+        size = (frame.shape[0], frame.shape[1])
         if self._size not in (None, size):
             raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
         self._size = size
+        return size
 
-    def _prepare(self, frame: np.ndarray) -> Tensor:
-        """Normalise and pad: [1, 3, H', W']."""
-        image = upload(frame, self.device).permute(2, 0, 1)
-        return pad(normalise(image), _padding(frame.shape[:2]))[None].to(self.dtype, memory_format=self.layout)
-
-    def _check_annotation(self, annotation: np.ndarray | None) -> Tensor | None:
-        """Check and pad: [H', W'] int64."""
-        size = self._size
-        if annotation is None:
-            return None
+    def _given_masks(self, annotation: np.ndarray, size: tuple[int, int]) -> dict[int, Tensor]:
+        """The annotation's object numbers, ascending, and their padded masks, [H', W'] bool."""
         if annotation.shape != size:
             raise ValueError(f"frame {self.frame_index}: expected an annotation of {size}, found {annotation.shape}")
         if annotation.min() < 0 or annotation.max() > 254:
             found = f"{annotation.min()} to {annotation.max()}"
             raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {found}")
-        return pad(torch.from_numpy(annotation.astype(np.int64)), _padding(size)).to(self.device)
+        labels = pad(torch.from_numpy(annotation.astype(np.int64)), padding(size)).to(self.device)
+        numbers = [number for number in labels.unique().tolist() if number > 0]
+        if self.memory.frozen and not set(numbers) <= set(self._known):
+            raise ValueError(f"frame {self.frame_index}: expected objects that the frozen bank knows, {self.objects}, "
+                             f"found {numbers}; freeze(False) lets it learn new ones")
+        return {number: labels == number for number in numbers}
 
-    def _predict(self, features: FrameFeatures) -> Tensor:
-        """Read the bank and decode -> [1 + objects, H', W'] in order of appearance."""
-        values, windows = self.memory.read(features.key[0], self.frame_index).values, None
-        if self.windowed:
-            values, windows = values[:, :-1], self._windows(values[:, -1])
-        logits = self.network.segment(values[None], features, windows)[0]
+    def _predict(self, encoded: "Encoded") -> Tensor:
+        """Read the bank and decode -> [1 + objects, H', W'] in order of appearance; background if none is known."""
+        if not self._known:
+            return torch.ones(1, *encoded.image.shape[2:], dtype=self._mask_dtype, device=self.device)
+        readout = self.memory.read(encoded.features.key[0], self.frame_index).values
+        logits = self.decoding.logits(readout, encoded.features)
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
-    def _windows(self, evidence: Tensor) -> list[list[Window]] | None:
-        return windows_of(evidence)
-
-    def _annotate(self, predicted: Tensor | None, annotation: Tensor, numbers: list[int]) -> Tensor:
-        """Put the annotated objects over the prediction and aggregate everyone again (docs/METHOD.md)."""
-        self._known += [number for number in numbers if number not in self._known]
-        masks = torch.zeros(len(self._known), *annotation.shape, device=self.device)
-        if predicted is not None:
-            masks[: len(predicted) - 1] = predicted[1:]
-        masks[:, torch.isin(annotation, torch.tensor(numbers, device=self.device))] = 0
-        for number in numbers:
-            masks[self._known.index(number)] = (annotation == number).float()
+    def _annotate(self, predicted: Tensor, given: dict[int, Tensor]) -> Tensor:
+        """Put the annotated objects over the prediction and aggregate all objects again (docs/METHOD.md)."""
+        self._known += [number for number in given if number not in self._known]
+        masks = predicted.new_zeros(len(self._known), *predicted.shape[1:])
+        masks[: len(predicted) - 1] = predicted[1:]
+        masks[:, torch.stack(list(given.values())).any(0)] = 0
+        for number, mask in given.items():
+            masks[self._known.index(number)] = mask
         return aggregate(masks, dim=0).softmax(0)
 
-    def _memorise(self, encoded: "Encoded", masks: Tensor, annotated: bool) -> None:
+    def _memorize(self, encoded: "Encoded", masks: Tensor, annotated: bool) -> None:
         """Write the frame to memory if the bank wants it. masks: [objects, H', W']."""
         due = self.last_write is None or self.frame_index - self.last_write >= self.memory_every
-        features = encoded.features
-        admission = self.memory.admit(features.key[0], due, annotated)
+        key = encoded.features.key[0]
+        admission = self.memory.admit(key, due, annotated)
         if admission is Admission.SKIP:
             return
-        values = self.network.encode_value(encoded.image, features.f16, masks[None])[0]
-        if self.windowed:
-            soft = avg_pool2d(masks[:, None], STRIDE).to(values.dtype)         # [objects, 1, h, w]
-            values = torch.cat([values, soft], 1)
-        self.memory.write(features.key[0], values, self.frame_index, admission, owners(masks))
+        values = self.decoding.encode_value(encoded.image, encoded.features, masks)
+        self.memory.write(key, values, self.frame_index, admission, owners(masks))
         if admission is Admission.STORE:
             self.last_write = self.frame_index
 
@@ -209,26 +212,14 @@ class VideoSegmenter:
 class Encoded:
     """A frame as the network sees it, and its features."""
 
-    image: Tensor             # [1, 3, H', W'], normalised and padded
+    image: Tensor             # [1, 3, H', W'], normalized and padded
     features: FrameFeatures
 
 
-def owners(masks: Tensor) -> Tensor:
-    """1 + the object that shows in or next to each cell, 0 for none: [objects, H', W'] -> [h, w] int64."""
-    evidence = max_pool2d(max_pool2d(masks, STRIDE)[None], 3, 1, 1)[0]
-    return torch.cat([torch.full_like(evidence[:1], 0.5), evidence]).argmax(0)
-
-
-def _object_numbers(annotation: Tensor) -> list[int]:
-    return [number for number in annotation.unique().tolist() if number > 0]
-
-
-def _padding(size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(left, right, top, bottom) to multiples of STRIDE, split evenly, the smaller half on the left and top."""
-    bottom_top, right_left = (-side % STRIDE for side in size)
-    return right_left // 2, right_left - right_left // 2, bottom_top // 2, bottom_top - bottom_top // 2
-
-
-def _unpad(x: Tensor, size: tuple[int, int]) -> Tensor:
-    left, _, top, _ = _padding(size)
-    return x[..., top : top + size[0], left : left + size[1]]
+def _plain(network: STCN, precision: str) -> STCN:
+    """The network as it was loaded; for "fp64" a copy of it in float64."""
+    if hasattr(network, "prepared"):
+        raise ValueError(f"expected the network as it was loaded, found one prepared in {network.prepared} already")
+    if precision == "fp64" and next(network.parameters()).dtype != torch.float64:
+        network = copy.deepcopy(network).double()
+    return network.eval()

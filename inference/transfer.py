@@ -1,4 +1,4 @@
-"""Frames to the device and label maps back, without making a GPU wait for the host or the host for a GPU."""
+"""Frames to the device and label maps back, so that neither a GPU nor the host waits for the other."""
 
 import numpy as np
 import torch
@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 def upload(array: np.ndarray, device: torch.device) -> Tensor:
-    """The array on `device`; to a GPU through pinned memory, beside what it is computing."""
+    """The array on `device`. To a GPU it is copied through pinned memory, while the GPU computes."""
     host = torch.from_numpy(np.array(array, order="C"))      # a copy: the caller's may be read-only or mirrored
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
 
 
 class Download:
-    """A map of indices [H, W] uint8 on its way to the host, where `lookup` [n] replaces each by its number."""
+    """A copy of an index map [H, W] uint8 to the host, where `lookup` [n] replaces each index by its number."""
 
     def __init__(self, indices: Tensor, lookup: np.ndarray) -> None:
         self._lookup, self._event, self._host = lookup, None, indices
@@ -23,7 +23,7 @@ class Download:
             self._event.record()
 
     def result(self) -> np.ndarray:
-        """[H, W], of `lookup`'s type; waits until it has arrived."""
+        """[H, W] of `lookup`'s type; waits until the copy is complete."""
         if self._event is not None:
             self._event.synchronize()
         return self._lookup[self._host.numpy()]

@@ -19,7 +19,7 @@ from inference.options import Options, option
 from inference.segmenter import VideoSegmenter
 from inference.transfer import Download
 from model.errors import ConfigError
-from model.network import STRIDE
+from model.geometry import STRIDE
 
 
 @dataclass(frozen=True)

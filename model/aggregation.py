@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from model.precision import at_least_float32
+
 EPSILON = 1e-7
 
 
@@ -16,7 +18,7 @@ def aggregate(probabilities: Tensor, dim: int = 1) -> Tensor:
         probabilities: [..., objects, ...] along `dim`, each in [0, 1].
     Returns [..., 1 + objects, ...], background first.
     """
-    probabilities = probabilities.float()
+    probabilities = at_least_float32(probabilities)
     background = (1 - probabilities).prod(dim, keepdim=True)
     everyone = torch.cat([background, probabilities], dim).clamp(EPSILON, 1 - EPSILON)
     return torch.log(everyone / (1 - everyone))

@@ -14,7 +14,7 @@ from model.blocks import CBAM, NormFactory, ResidualBlock
 
 @dataclass
 class FrameFeatures:
-    """What the key encoder says of one batch of frames; h, w are H/16, W/16."""
+    """The key encoder's output for a batch of frames; h, w are H/16, W/16."""
 
     key: Tensor    # [B, C_k, h, w]
     thin: Tensor   # [B, C_v, h, w]    f16 reduced for the decoder
@@ -44,7 +44,7 @@ class Trunk(nn.Module):
         return f4, f8, self.layer3(f8)
 
     def load_imagenet(self, backbone: str) -> None:
-        """Start from torchvision's ImageNet weights (downloaded once); extra input channels start at zero."""
+        """Start from torchvision's ImageNet weights (downloaded once); extra input channels are zero."""
         weights = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
         state = weights.get_state_dict(progress=True)
         own = self.state_dict()
@@ -54,7 +54,7 @@ class Trunk(nn.Module):
 
 
 class KeyEncoder(nn.Module):
-    """Frame -> FrameFeatures. Never sees objects, masks or memory (docs/METHOD.md)."""
+    """Frame -> FrameFeatures. Independent of objects, masks and memory (docs/METHOD.md)."""
 
     def __init__(self, backbone: str, key_dim: int, value_dim: int, norm: NormFactory) -> None:
         super().__init__()
@@ -63,11 +63,11 @@ class KeyEncoder(nn.Module):
         self.key_projection = nn.Conv2d(width, key_dim, 3, padding=1)
         self.thin_projection = nn.Conv2d(width, value_dim, 3, padding=1)
         nn.init.orthogonal_(self.key_projection.weight)
-        nn.init.zeros_(self.key_projection.bias)
+        self.key_projection.bias = nn.Parameter(torch.zeros(key_dim))
 
     def forward(self, frame: Tensor) -> FrameFeatures:
         f4, f8, f16 = self.trunk(frame)
-        key = self.key_projection(f16.to(self.key_projection.weight.dtype))     # fp32 in a half-precision network
+        key = self.key_projection(f16.to(self.key_projection.weight.dtype))     # in a half-precision network, fp32
         return FrameFeatures(key, self.thin_projection(f16), f16, f8, f4)
 
 
@@ -75,8 +75,8 @@ class ValueEncoder(nn.Module):
     """Frame + masks + the key encoder's f16 -> the value of each object.
 
     Args of forward:
-        frame: [B, 3, H, W] normalised; f16: [B, C, h, w] of the same frames;
-        masks: [B, objects, H, W] soft-aggregated probabilities (an annotation enters as 0 and 1).
+        frame: [B, 3, H, W] normalized; f16: [B, C, h, w] of the same frames;
+        masks: [B, objects, H, W] soft-aggregated probabilities (an annotation consists of 0 and 1).
     Returns [B, objects, C_v, h, w].
     """
 

@@ -1,7 +1,7 @@
-"""The network made ready for inference: batch norms folded, channels last, shared work done once, one precision.
+"""The network prepared for inference: batch norms folded, channels last, shared convolutions, one precision.
 
-`prepare_for_inference(network)` computes what `network` computes, up to rounding; the network itself, in fp32 as
-it was trained, stays the oracle.
+`prepare_for_inference(network)` computes what `network` computes, up to rounding. The network itself, in fp32 as it was
+trained, is the oracle.
 """
 
 import copy
@@ -10,37 +10,41 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from model.blocks import ResidualBlock
 from model.network import STCN
+from model.precision import PRECISIONS
+from model.shared_convolution import share_convolutions
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FAST_PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @torch.no_grad()
 def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool = False) -> STCN:
-    """A copy of `network`, in evaluation mode, that is faster; a network that was prepared so is returned as it is.
+    """A faster copy of `network`, in evaluation mode. A network prepared in this precision is returned as it is.
 
     Args:
-        precision: "fp32", "bf16" or "fp16", of weights and activations. Keys are projected in fp32 all the same:
-        squared distances need their digits.
-        compiled: torch.compile the three stages, as CUDA graphs on a GPU. A minute or more at the first frame of every
-        size and number of objects.
+        precision: "fp32", "bf16" or "fp16", of weights and activations. Keys are projected in fp32 in any case, because
+        squared distances lose too much in half precision.
+        compiled: torch.compile the three stages, as CUDA graphs on a GPU. This takes a minute or more at the first
+        frame of every size and number of objects.
+    Raises ValueError for fp64, in which only the plain path runs, and for a network prepared in another precision.
     """
+    if precision not in FAST_PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(FAST_PRECISIONS)} to prepare a network in, found "
+                         f"{precision}; the plain path, which needs no preparation, runs in fp64")
     prepared = getattr(network, "prepared", precision)
     if prepared != precision:
         raise ValueError(f"expected the network as it was loaded, found one prepared in {prepared} already")
     if hasattr(network, "prepared"):
         return network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
-    for block in fast.modules():
-        if isinstance(block, ResidualBlock):
-            block.share = isinstance(block.norm1, nn.Identity)
+    for module, block in ((fast.value_encoder, "fuse1"), (fast.decoder, "compress")):      # those that fuse features
+        setattr(module, block, share_convolutions(getattr(module, block)))
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
     fast.to(PRECISIONS[precision]).to(memory_format=torch.channels_last)
     fast.key_encoder.key_projection.float()
     for module in fast.modules():
-        if isinstance(module, nn.BatchNorm2d):      # those of the blocks: they precede a ReLU and cannot be folded
+        if isinstance(module, nn.BatchNorm2d):      # those of the blocks precede a ReLU and cannot be folded
             module.float()
     fast.prepared = precision
     if compiled:
@@ -51,7 +55,7 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
 
 
 def _fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm into the convolution registered just before it (ResNets register them in pairs)."""
+    """Fold each batch norm into the convolution registered before it (ResNets register them in pairs)."""
     previous: tuple[str, nn.Module] | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and previous is not None and isinstance(previous[1], nn.Conv2d):

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from model.blocks import NORMS
 from model.decoder import Decoder
 from model.encoders import FrameFeatures, KeyEncoder, ValueEncoder
-from model.windows import Window
 
-STRIDE = 16                                  # frames are padded to multiples of this
 IMAGE_MEAN = (0.485, 0.456, 0.406)           # ImageNet, RGB
 IMAGE_STD = (0.229, 0.224, 0.225)
 
@@ -33,12 +31,12 @@ class NetworkConfig:
 
 
 class STCN(nn.Module):
-    """Key encoder, value encoder and decoder. The memory between them lives elsewhere.
+    """Key encoder, value encoder and decoder. The memory is no part of it.
 
-    Frames are RGB / 255, normalised by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
+    Frames are RGB / 255, normalized by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
     """
 
-    prepared: str       # the precision, of one that `model.fast` has prepared
+    prepared: str       # set by `model.fast`: the precision that the network is prepared for
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
@@ -59,14 +57,9 @@ class STCN(nn.Module):
         """Frame [B, 3, H, W], its f16, probabilities [B, objects, H, W] -> [B, objects, C_v, h, w]."""
         return self.value_encoder(frame, f16, masks)
 
-    def segment(
-        self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None = None
-    ) -> Tensor:
-        """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W].
-
-        `windows` (B = 1, those of each object) decodes only where an object can be; see `model.windows`.
-        """
-        return self.decoder(readout, features, windows)
+    def segment(self, readout: Tensor, features: FrameFeatures) -> Tensor:
+        """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W]."""
+        return self.decoder(readout, features)
 
     def load_imagenet(self) -> None:
         """Start both encoders from torchvision's ImageNet weights (docs/METHOD.md)."""
@@ -74,14 +67,15 @@ class STCN(nn.Module):
         self.value_encoder.trunk.load_imagenet(self.config.value_backbone)
 
 
-def normalise(frame: Tensor) -> Tensor:
-    """uint8 RGB [..., 3, H, W] -> float32, ImageNet statistics."""
-    mean, std = _statistics(frame.device)
-    return (frame.float() / 255 - mean) / std
+def normalize(frame: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 RGB [..., 3, H, W] -> float32 or float64, ImageNet statistics."""
+    mean, std = _statistics(frame.device, dtype)
+    return (frame.to(dtype) / 255 - mean) / std
 
 
 @functools.cache
 @torch.inference_mode(False)
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Made once a device: a copy to a GPU makes the host wait."""
-    return torch.tensor(IMAGE_MEAN, device=device).view(3, 1, 1), torch.tensor(IMAGE_STD, device=device).view(3, 1, 1)
+def _statistics(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, [3, 1, 1] each. Made once per device: a copy to a GPU makes the host wait."""
+    mean, std = (torch.tensor(values, device=device, dtype=dtype).view(3, 1, 1) for values in (IMAGE_MEAN, IMAGE_STD))
+    return mean, std

@@ -8,9 +8,11 @@ from torch import Tensor
 from model.aggregation import aggregate
 from model.encoders import FrameFeatures
 from model.errors import ConfigError
+from model.geometry import STRIDE
 from model.losses import bootstrapped_cross_entropy, dice_loss, hard_fraction
 from model.matching import read, softmax_affinity
-from model.network import STCN, STRIDE
+from model.network import STCN
+from model.precision import at_least_float32
 from model.regularizers import Regularizer, drop_affinity, reallocate, support_entries
 
 
@@ -102,14 +104,14 @@ def _segment(
     """Read the memory for `query` and decode -> log-odds [B, 1 + objects, H, W]."""
     keys, values = torch.cat(memory.keys, 2), torch.cat(memory.values, 3)
     with torch.autocast(keys.device.type, enabled=False):       # squared distances lose too much in half precision
-        affinity = softmax_affinity(keys.float(), query.key.flatten(2).float())
+        affinity = softmax_affinity(at_least_float32(keys), at_least_float32(query.key.flatten(2)))
     if config.regularizer == "dropout":
         affinity = drop_affinity(affinity, config.dropout_keep)
     elif config.regularizer == "reallocation":
         support = torch.cat([support_entries(mask, STRIDE) for mask in memory.masks], 2)
         affinity = reallocate(affinity, support, config.reallocation_renormalize)
     readout = read(values, affinity.to(values.dtype)).unflatten(3, query.key.shape[2:])
-    probabilities = network.segment(readout, query).float().sigmoid()
+    probabilities = at_least_float32(network.segment(readout, query)).sigmoid()
     return aggregate(probabilities * present[:, :, None, None])
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout, interpolate
 
+from model.precision import at_least_float32
+
 Regularizer = Literal["none", "dropout", "reallocation"]
 
 
@@ -38,5 +40,5 @@ def reallocate(affinity: Tensor, support: Tensor, renormalize: bool = False) -> 
 def support_entries(masks: Tensor, stride: int) -> Tensor:
     """Which cells of a frame belong to each object: [B, objects, H, W] probabilities -> [B, objects, h*w] bool."""
     size = (masks.shape[-2] // stride, masks.shape[-1] // stride)
-    small = interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
+    small = interpolate(at_least_float32(masks), size=size, mode="bilinear", align_corners=False)
     return small.flatten(2) > 0.5

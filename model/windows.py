@@ -1,9 +1,4 @@
-"""Where an object can be: windows of stride-16 cells, so that the decoder runs only there.
-
-The decoder is local. Each stage gets as much of a window's surroundings as its receptive field reaches, so that the
-logits inside are those of the whole frame. In a collar of one cell around it they are what the last stage makes of less
-surroundings; beyond that they are OUTSIDE, which is background.
-"""
+"""Where an object can be: windows of cells, so that the decoder runs only there (`model.window_decoder`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +7,13 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from model.blocks import Edges
+EVIDENCE = 0.005        # propagated soft mask from which a cell may show the object ...
+STRONG = 0.03           # ... if some cell connected with it reaches this value
+MARGIN_COST = 2         # cells around a window that are computed as well, as a mean over the stages
+WINDOW_COST = 10        # cells that could be decoded in the time that one more window takes to start
+LARGEST_SHARE = 0.8     # of the frame: from here on windows are not worth their margins
 
-LOST = 3            # pixels of its output that a refinement stage loses around a part of a frame: 3x3 convolutions
-MARGIN = 3          # pixels around a window that it needs of its input to leave as many around the window of its output
-OUTSIDE = -30.0     # logit of a pixel that is not decoded
-EVIDENCE = 0.005    # propagated soft mask from which on a cell may hold the object ...
-STRONG = 0.03       # ... if some cell connected with it reaches this
-AROUND = 2          # cells of margin around a window that are computed as well, stages averaged
-CALLS = 10          # cells that could be decoded in the time it takes to start one window more
-WHOLE = 0.8         # share of the frame from which on windows are not worth their margins
+Edges = tuple[int, int, int, int]       # left, right, top, bottom: 1 if a part of a frame ends with it there, else 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class Window:
         )
 
     def edges(self, height: int, width: int) -> Edges:
-        """The sides at which it ends with a frame of height x width."""
+        """The sides on which it ends with a frame of height x width."""
         return int(self.left == 0), int(self.right == width), int(self.top == 0), int(self.bottom == height)
 
     def shrunk(self, pixels: int, edges: Edges) -> "Window":
@@ -68,24 +60,24 @@ class Window:
         )
 
 
-def around(windows: Sequence[Window]) -> Window:
-    """The smallest window that holds them all."""
+def enclosing(windows: Sequence[Window]) -> Window:
+    """The smallest window that contains them all."""
     return Window(
         min(window.top for window in windows), max(window.bottom for window in windows),
         min(window.left for window in windows), max(window.right for window in windows),
     )
 
 
-def windows_of(evidence: Tensor) -> list[list[Window]] | None:
-    """The windows of each object from its evidence [objects, h, w] in [0, 1]; None where the whole frame is cheaper.
+def find_windows(evidence: Tensor) -> list[list[Window]] | None:
+    """The windows of each object from its evidence [objects, h, w] in [0, 1]; None if the whole frame is cheaper.
 
-    An object has no window where there is no evidence of it, and one for each connected region of evidence where it
-    costs less than the regions together.
+    An object without evidence has no window. Otherwise it has one for each connected region of evidence, except that
+    regions share a window if that costs less.
     """
     height, width = evidence.shape[1:]
     windows = [_merge(_regions(each), height, width) for each in evidence.float().cpu().numpy()]
     cost = sum(_cost(window, height, width) for several in windows for window in several)
-    return None if cost >= WHOLE * evidence.numel() else windows
+    return None if cost >= LARGEST_SHARE * evidence.numel() else windows
 
 
 def _regions(evidence: np.ndarray) -> list[Window]:
@@ -97,18 +89,19 @@ def _regions(evidence: np.ndarray) -> list[Window]:
 
 
 def _merge(windows: list[Window], height: int, width: int) -> list[Window]:
-    """Replace two windows by the one around them, again and again, where that is cheapest, as long as it is cheaper."""
+    """Replace two windows by the one that encloses them as long as that saves work, the largest saving first."""
     def saving(pair: tuple[Window, Window]) -> int:
-        return CALLS - _cost(around(pair), height, width) + sum(_cost(window, height, width) for window in pair)
+        apart = WINDOW_COST + sum(_cost(window, height, width) for window in pair)
+        return apart - _cost(enclosing(pair), height, width)
 
     while len(windows) > 1:
         best = max(((a, b) for i, a in enumerate(windows) for b in windows[:i]), key=saving)
         if saving(best) <= 0:
             break
-        windows = [window for window in windows if window not in best] + [around(best)]
+        windows = [window for window in windows if window not in best] + [enclosing(best)]
     return windows
 
 
 def _cost(window: Window, height: int, width: int) -> int:
-    """Cells to decode."""
-    return window.grown(AROUND, height, width).area
+    """Cells to decode, margins included."""
+    return window.grown(MARGIN_COST, height, width).area

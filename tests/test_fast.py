@@ -5,9 +5,11 @@ import shutil
 import pytest
 import torch
 
-from model import STCN, NetworkConfig, matching
-from model.blocks import ResidualBlock
+from inference import VideoSegmenter, build_memory
+from model import STCN, NetworkConfig, grouped_search, matching
+from model.blocks import NORMS, ResidualBlock
 from model.fast import prepare_for_inference
+from model.shared_convolution import SharedConvolutionBlock, share_convolutions
 
 SMALL = NetworkConfig(key_backbone="resnet18", key_dim=8, value_dim=32, decoder_dims=(32, 16, 16))
 
@@ -61,8 +63,15 @@ def test_shared_channels_equal_repeated_ones():
     own, shared = torch.randn(6, 8, 5, 7), torch.randn(2, 16, 5, 7)
     whole = block(torch.cat([own, shared.repeat_interleave(3, 0)], 1))
     assert torch.equal(block(own, shared), whole)
-    block.share = True
-    torch.testing.assert_close(block(own, shared), whole, rtol=1e-5, atol=1e-5)
+    sharing = share_convolutions(block)
+    assert isinstance(sharing, SharedConvolutionBlock)
+    torch.testing.assert_close(sharing(own, shared), whole, rtol=1e-5, atol=1e-5)
+    assert torch.equal(sharing(own[:2], shared), block(own[:2], shared))
+
+
+def test_blocks_that_cannot_share_their_convolutions_stay_as_they_are():
+    for block in (ResidualBlock(24, 24), ResidualBlock(24, 16, NORMS["group"])):
+        assert share_convolutions(block) is block
 
 
 @pytest.mark.parametrize(
@@ -72,15 +81,15 @@ def test_shared_channels_equal_repeated_ones():
 def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group, large):
     torch.manual_seed(0)
     settings = {
-        "_CELLS": 8 * cells if large else cells, "_CACHED": (cells, 1), "_PART": (part, 1), "_GROUP": group,
-        "_LARGE": large, "_RANKED": 8,
+        "QUERY_CELLS": 8 * cells if large else cells, "CELLS_AT_ONCE": (cells, 1), "ENTRIES_AT_ONCE": (part, 1),
+        "GROUP": group, "LARGE": large, "RANKED_GROUPS": 8,
     }
     for name, value in settings.items():
-        monkeypatch.setattr(matching, name, value)
+        monkeypatch.setattr(grouped_search, name, value)
     keys, query = torch.randn(90, 8), torch.randn(33, 8)
     few, some = torch.zeros(90, dtype=torch.bool), torch.rand(90) < 0.4
     few[[3, 50]] = True
-    for mask, found in zip((None, some, few), matching.match(keys, query, 6, (None, some, few)), strict=True):
+    for mask, found in zip((None, some, few), grouped_search.match(keys, query, 6, (None, some, few)), strict=True):
         similarities = matching.similarity(keys, query)
         allowed = similarities if mask is None else similarities.masked_fill(~mask, -torch.inf)
         k = 2 if mask is few else 6                         # what a mask hides has no weight
@@ -88,5 +97,15 @@ def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group,
         assert torch.equal(found.indices[:, :k], expected.indices)
         torch.testing.assert_close(found.weights[:, :k], expected.weights)
         assert not found.weights[:, k:].any()
-    (nothing,) = matching.match(keys, query, 6, (torch.zeros(90, dtype=torch.bool),))
+    (nothing,) = grouped_search.match(keys, query, 6, (torch.zeros(90, dtype=torch.bool),))
     assert not nothing.weights.any()
+
+
+def test_what_cannot_be_prepared_is_refused(network):
+    with pytest.raises(ValueError, match=r"expected one of fp32, bf16, fp16 .* found fp64; the plain path"):
+        prepare_for_inference(network, "fp64")
+    fast = prepare_for_inference(network, "bf16")
+    with pytest.raises(ValueError, match="as it was loaded, found one prepared in bf16"):
+        VideoSegmenter(fast, build_memory("lfu"), precision="fp64")
+    with pytest.raises(ValueError, match="as it was loaded, found one prepared in bf16"):
+        VideoSegmenter(fast, build_memory("lfu"))

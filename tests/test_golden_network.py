@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.matching import dense_weights, gather_read, read, similarity, softmax_affinity, top_k_affinity
-from model.network import normalise
+from model.network import normalize
 from tests.conftest import relative_error
 
 FULL, HALF = 1e-4, 1e-3     # arrays stored in full and in half precision
@@ -65,7 +65,7 @@ def test_decoder(golden, features, seeded_network):
 
 
 def _image(golden) -> torch.Tensor:
-    return normalise(torch.from_numpy(golden["image"]).permute(2, 0, 1)[None])
+    return normalize(torch.from_numpy(golden["image"]).permute(2, 0, 1)[None])
 
 
 def _flat(array: np.ndarray) -> torch.Tensor:

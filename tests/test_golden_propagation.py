@@ -1,8 +1,10 @@
 """Whole videos through VideoSegmenter equal the public system, and the thesis's bank on the same network.
 
-The quick form runs the first frames; the whole form (slow) also compares the entries that survive, and runs the
-plain network as well as the one prepared for inference.
+Tolerances are those of golden/README.md: the plain path in float64 is compared strictly; in float32 two similarities
+at the edge of a top-k may be closer than the rounding, which swaps an entry and changes a few pixels.
 """
+
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -19,40 +21,75 @@ BANKS = {
     "lfu_late_object": {"name": "lfu", "frames": 2},
     "small_memory": {"name": "lfu", "frames": 3},     # three frames are all it ever writes: nothing is evicted
 }
+WHOLE = [pytest.param(name, None, marks=() if name == "small_memory" else pytest.mark.slow) for name in BANKS]
+HALF = 2.5e-4     # rounding of the probabilities, which are stored in half precision
 
 
-@pytest.mark.parametrize("name", BANKS)
-@pytest.mark.parametrize(
-    ("frames", "plain"),
-    [
-        pytest.param(4, False, id="quick"),
-        pytest.param(None, False, id="whole", marks=pytest.mark.slow),
-        pytest.param(None, True, id="whole, plain", marks=pytest.mark.slow),
-    ],
-)
-def test_propagation(name, frames, plain, shared, seeded_network):
-    golden = np.load(shared / "golden" / f"propagate_{name}.npz")
+@dataclass
+class Propagation:
+    """What a run over the first frames of a golden video gave; lists have one item per frame."""
+
+    memory: object
+    labels: list = field(default_factory=list)            # [H, W] uint8
+    probabilities: list = field(default_factory=list)     # [1 + objects, H, W]
+    frames_held: list[float] = field(default_factory=list)
+    writes: list[int] = field(default_factory=list)       # the frames that were written
+
+    def at_end(self, column: str) -> np.ndarray:
+        """`written` or `usage` of the entries held, oldest write first, in raster order within a write."""
+        entries = self.memory.entries
+        return getattr(entries, column)[entries.order()].numpy()
+
+
+def propagate(golden, name, network, frames=None, **options) -> Propagation:
     memory = build_memory(top_k=int(golden["top_k"]), **BANKS[name])
-    segmenter = VideoSegmenter(seeded_network("multi"), memory, memory_every=int(golden["every"]), plain=plain)
+    segmenter = VideoSegmenter(network, memory, memory_every=int(golden["every"]), **options)
     late = int(golden["late"]) if "late" in golden else None
-    held, writes = [], []
+    run = Propagation(memory)
     for index, frame in enumerate(golden["frames"][:frames]):
         annotation = {0: golden["first_mask"], late: golden["late_mask"] if late else None}.get(index)
         probabilities = segmenter.step(frame, annotation)
-        labels = segmenter.labels(probabilities)
-        if index > 0:
-            assert (labels == golden["mask"][index]).mean() >= 0.999, f"frame {index}"
-        if plain and index > 0:       # the prepared network rounds otherwise, which may decide near-ties of entries
-            expected = golden["prob"][: len(probabilities), index].astype(np.float32)
-            assert np.abs(probabilities.numpy() - expected).max() < 1e-3
-        held.append(memory.frames_held)
+        run.labels.append(segmenter.labels(probabilities))
+        run.probabilities.append(probabilities.numpy())
+        run.frames_held.append(memory.frames_held)
         if segmenter.last_write == index:
-            writes.append(index)
+            run.writes.append(index)
     if "frames_held" in golden:
-        assert held == golden["frames_held"][:frames].tolist()
+        assert run.frames_held == golden["frames_held"][:frames].tolist()
     if "writes" in golden:
-        assert writes == [write for write in golden["writes"] if write < len(held)]
+        assert run.writes == [write for write in golden["writes"] if write < len(run.labels)]
+    return run
+
+
+@pytest.mark.parametrize(("name", "frames"), [("late_object", 4), *WHOLE])
+def test_the_plain_path_in_float64_is_equal(name, frames, shared, seeded_network):
+    golden = np.load(shared / "golden" / f"propagate_{name}.npz")
+    run = propagate(golden, name, seeded_network("multi"), frames, precision="fp64")
+    for index in range(1, len(run.labels)):
+        assert run.probabilities[index].dtype == np.float64
+        expected = golden["prob"][: len(run.probabilities[index]), index]
+        assert np.abs(run.probabilities[index] - expected).max() < HALF, f"frame {index}"
+        assert (run.labels[index] == golden["mask"][index]).all(), f"frame {index}"
     if frames is None and "written_at_end" in golden:
-        order = memory.entries.order()
-        assert (memory.entries.written[order].numpy() == golden["written_at_end"]).mean() >= 0.99
-        assert np.abs(memory.entries.usage[order].numpy() - golden["usage_at_end"]).max() <= 2
+        assert (run.at_end("written") == golden["written_at_end"]).all()
+        np.testing.assert_allclose(run.at_end("usage"), golden["usage_at_end"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["prepared", "plain"])
+@pytest.mark.parametrize(("name", "frames"), WHOLE)
+def test_float32_agrees(name, frames, plain, shared, seeded_network):
+    golden = np.load(shared / "golden" / f"propagate_{name}.npz")
+    run = propagate(golden, name, seeded_network("multi"), frames, plain=plain)
+    equal = [(labels == mask).mean() for labels, mask in zip(run.labels[1:], golden["mask"][1:], strict=True)]
+    assert np.mean(equal) >= 0.999, equal
+    assert min(equal) >= 0.99, equal
+    if "written_at_end" in golden:
+        assert (run.at_end("written") == golden["written_at_end"]).mean() >= 0.99
+
+
+@pytest.mark.parametrize("name", [name for name in BANKS if name != "small_memory"])     # run whole above
+def test_the_first_frames_agree_in_float32(name, shared, seeded_network):
+    golden = np.load(shared / "golden" / f"propagate_{name}.npz")
+    run = propagate(golden, name, seeded_network("multi"), 4)
+    for index in range(1, 4):
+        assert (run.labels[index] == golden["mask"][index]).mean() >= 0.999, f"frame {index}"

@@ -15,8 +15,9 @@ from inference.lab.keys import VideoKeys, cell_shares, encode_video
 from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.replay import CLAIRVOYANT, DEFAULT_ROWS, ROWS, UNBOUNDED, LabOptions, Replay
 from inference.memory import Admission, MemoryOptions
-from inference.segmenter import owners
-from model.matching import dense_weights, match
+from model.cells import cell_owners, owners
+from model.grouped_search import match
+from model.matching import dense_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CELLS, KEY = (3, 4), 8
@@ -157,7 +158,7 @@ def test_masks_at_cell_resolution_are_those_of_the_padded_frame():
     assert cell_shares(labels, [1]).tolist() == [[[10 * 12 / 256, 0, 0], [0, 0, 0]]]
     shares = torch.rand(2, 4, 5, generator=torch.Generator().manual_seed(0))
     pixels = shares.repeat_interleave(16, 1).repeat_interleave(16, 2)
-    assert torch.equal(measures.cell_owners(shares), owners(pixels))
+    assert torch.equal(cell_owners(shares), owners(pixels))
 
 
 def test_spearman_by_hand_and_with_ties():

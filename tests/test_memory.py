@@ -67,7 +67,7 @@ def test_first_and_latest_holds_annotated_frames_and_the_previous_one():
     bank = build_memory("first_and_latest")
     for now, _, _ in stream(bank, 9, late=3):
         assert held_writes(bank) == ([0] if now < 3 else [0, 3])
-        assert bank.entries._written[bank.entries.held : bank.entries.visible].unique().tolist() == (
+        assert bank.entries.buffers["written"][bank.entries.held : bank.entries.visible].unique().tolist() == (
             [] if now in (0, 3) else [now]
         )
 
@@ -139,7 +139,7 @@ def test_a_read_equals_the_dense_oracle_over_the_entries_with_a_value(name, late
         entries = bank.entries
         previous = (
             entries.keys.clone(), [entries.values(o).clone() for o in range(entries.objects)],
-            entries._known[: entries.visible].clone(),
+            entries.buffers["known"][: entries.visible].clone(),
         )
 
 

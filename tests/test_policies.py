@@ -133,7 +133,7 @@ def test_afb_merges_what_it_knows_and_stores_the_rest():
     entries.write(torch.arange(4), old[:4], torch.ones(1, 4, VALUE), now=0)
     entries.held = 4
     new = torch.cat([old[:2] * 2, old[4:6]])                                       # two alike, two not
-    entries.meet(2, 5)
+    entries.add_objects(2, 5)
     kept = AdaptiveFeatureBank().merge(entries, new, torch.full((2, 4, VALUE), 6.0))
     assert kept.tolist() == [False, False, True, True]
     torch.testing.assert_close(entries.keys[:2], old[:2] * 1.2)                    # 0.8 * 1 + 0.2 * 2

@@ -31,15 +31,15 @@ def _steps(segmenter, frames, first=0):
 
 @pytest.mark.parametrize("decode", ["full", "window"])
 @pytest.mark.parametrize("memory", sorted(POLICIES))
-def test_a_loaded_segmenter_goes_on_to_the_bit(tiny_network, clip, tmp_path, memory, decode):
-    whole, saved, loaded = (_segmenter(tiny_network, memory, decode=decode) for _ in range(3))
-    expected = _steps(whole, clip)
+def test_a_loaded_segmenter_resumes_to_the_bit(tiny_network, clip, tmp_path, memory, decode):
+    uninterrupted, saved, loaded = (_segmenter(tiny_network, memory, decode=decode) for _ in range(3))
+    expected = _steps(uninterrupted, clip)
     _steps(saved, clip[:7])
     saved.save(tmp_path / "state.pth")
     loaded.load(tmp_path / "state.pth")
     for ours, theirs in zip(_steps(loaded, clip[7:], 7), expected[7:], strict=True):
         assert torch.equal(ours, theirs)
-    assert loaded.objects == whole.objects
+    assert loaded.objects == uninterrupted.objects
     assert loaded.frame_index == 12
 
 
@@ -56,7 +56,7 @@ np.save(folder + "/labels.npy", np.stack([segmenter.labels(segmenter.step(frame)
 
 
 @pytest.mark.slow
-def test_a_new_process_goes_on_with_identical_masks(tiny_network, clip, tmp_path):
+def test_a_new_process_resumes_with_identical_masks(tiny_network, clip, tmp_path):
     segmenter = _segmenter(tiny_network)
     _steps(segmenter, clip[:7])
     segmenter.save(tmp_path / "state.pth")
@@ -75,10 +75,10 @@ def test_a_frozen_bank_is_read_but_never_changed(tiny_network, clip):
     before = entries.state()
     _steps(segmenter, clip[5:], 5)
     after = entries.state()
-    assert all(torch.equal(before["tensors"][name], after["tensors"][name]) for name in before["tensors"])
+    assert all(torch.equal(before["buffers"][name], after["buffers"][name]) for name in before["buffers"])
     segmenter.freeze(False)
     _steps(segmenter, clip[5:8], 5)
-    assert not torch.equal(before["tensors"]["_usage"], entries.state()["tensors"]["_usage"])
+    assert not torch.equal(before["buffers"]["usage"], entries.state()["buffers"]["usage"])
 
 
 def test_a_frozen_bank_says_that_it_cannot_learn_an_object(tiny_network, clip):

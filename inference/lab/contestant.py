@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from inference.lab.lookup_bank import LabBank
 from inference.memory import Admission
 from inference.scoring.metrics import region_similarity
+from model.cells import cell_owners
 
 AGES = (5, 10, 20, 40, 80)          # frames: limits of the classes of age
 
@@ -73,12 +73,6 @@ class Contestant:
             self.retained / self.reads, self.agreed / self.reads, sum(self.j) / len(self.j) if self.j else None,
             tuple((self.ages / self.reads).tolist()),
         )
-
-
-def cell_owners(shares: Tensor) -> Tensor:
-    """`inference.segmenter.owners` of masks that are known per cell: [objects, h, w] -> [h, w] int64."""
-    evidence = max_pool2d(shares[None], 3, 1, 1)[0]
-    return torch.cat([torch.full_like(evidence[:1], 0.5), evidence]).argmax(0)
 
 
 def most_likely(shares: Tensor) -> Tensor:

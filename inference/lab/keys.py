@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import pad
 from tqdm import tqdm
 
 from dataset.davis import has_full_ground_truth
@@ -26,7 +26,8 @@ from inference.run.read_ahead import ReadAhead
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.segmenter import VideoSegmenter
 from inference.views import View
-from model.network import STRIDE
+from model.cells import cell_means
+from model.geometry import padding
 
 
 @dataclass(frozen=True)
@@ -148,12 +149,10 @@ def encode_video(
 def cell_shares(labels: np.ndarray, numbers: list[int]) -> Tensor:
     """The share of each cell's pixels that show each object: [H, W] -> [objects, h, w] float32 in [0, 1].
 
-    Padded like frames (docs/METHOD.md): both sides to multiples of 16, the smaller half on the top and left.
+    Padded like frames (docs/METHOD.md).
     """
     masks = torch.from_numpy(np.stack([labels == number for number in numbers])).float()
-    down, right = (-side % STRIDE for side in labels.shape)
-    padded = pad(masks, (right // 2, right - right // 2, down // 2, down - down // 2))
-    return avg_pool2d(padded[:, None], STRIDE)[:, 0]
+    return cell_means(pad(masks, padding(labels.shape)))
 
 
 def _first_labels(sequence: FolderSequence, frame: Frame) -> np.ndarray:

@@ -39,9 +39,9 @@ class LabBank(MemoryBank):
             self._held = Held(self.entries, self.reads.reference)
         return self._held
 
-    def _match(self, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
+    def _match(self, entries: Entries, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
         if len(masks) > 1 or masks[0] is not None:          # objects that appear late: not in the lab
-            return super()._match(query, masks)
+            return super()._match(entries, query, masks)
         return [self.reads.find(self.held, query)]
 
 

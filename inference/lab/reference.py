@@ -88,7 +88,7 @@ class Reference:
 def nearest(memory_key: Tensor, query_key: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest similarities of each query cell, largest first, and their entries: [M, k] each.
 
-    The order of `model.matching.match`, without its softmax. memory_key: [N, C_k]; query_key: [M, C_k].
+    The order of `model.grouped_search.match`, without its softmax. memory_key: [N, C_k]; query_key: [M, C_k].
     """
     scale = 1 / math.sqrt(memory_key.shape[1])
     norms, k = scale * memory_key.square().sum(1), min(k, len(memory_key))

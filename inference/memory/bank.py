@@ -9,7 +9,9 @@ from torch import Tensor
 from inference.errors import MemoryConfigError
 from inference.memory.entries import Entries
 from inference.memory.policies import Admission, Policy
-from model.matching import TopK, dense_read, gather_read, match, similarity, top_k_affinity
+from model.grouped_search import match
+from model.matching import TopK, dense_read, gather_read, similarity, top_k_affinity
+from model.precision import at_least_float32
 
 
 @dataclass
@@ -32,7 +34,7 @@ class MemoryBank:
         self.policy, self.top_k, self.frames = policy, top_k, frames
         self.cells = 0                                     # HW, known from the first write
         self.plain = False                                 # read by dense weights: the oracle
-        self.observer: Callable[[TopK], None] | None = None      # is told the matches of every read
+        self.observer: Callable[[TopK], None] | None = None      # called with the matches of every read
         self.reset()
 
     def reset(self) -> None:
@@ -61,23 +63,25 @@ class MemoryBank:
         return 0 if self.entries is None else self.entries.nbytes(self.entries.rows)
 
     def admit(self, key: Tensor, due: bool, annotated: bool) -> Admission:
-        """Whether the frame of key [C_k, h, w] is wanted, so that values nobody keeps are never encoded."""
+        """Whether the frame of key [C_k, h, w] is wanted. Asked first, so that no value is encoded in vain."""
         if self.frozen:
             return Admission.SKIP
-        return self.policy.admit(due, annotated, self.entries, key.flatten(1).T)
+        return self.policy.admit(due, annotated, self.entries, _rows(key))
 
     def read(self, key: Tensor, now: int) -> Readout:
         """Read for the query key [C_k, h, w] of video frame `now` and let the policy count what it reads.
 
         An object that appeared late reads the entries that have a value for it, with a top-k and a softmax of
-        its own; usage counts on the read over all entries, once (docs/METHOD.md).
+        its own; usage counts on the read over all entries, once (docs/METHOD.md). Raises ValueError for an empty bank.
         """
         entries = self.entries
+        if entries is None:
+            raise ValueError(f"frame {now}: expected a bank that was written to, found an empty one")
         masks: dict[int, Tensor | None] = {entries.first_write: None}       # None: all entries, the read that counts
         for obj, since in enumerate(entries.since):
             if since not in masks:
                 masks[since] = entries.has_value(obj)
-        found = dict(zip(masks, self._match(key.flatten(1).T.float(), list(masks.values())), strict=True))
+        found = dict(zip(masks, self._match(entries, _rows(key), list(masks.values())), strict=True))
         matches = found[entries.first_write]
         if not self.frozen:
             self.policy.use(entries, matches, now)
@@ -95,19 +99,19 @@ class MemoryBank:
         owner: [h, w], 1 + the object that each cell shows, or 0. The previous temporary frame ends here. A write that
         would exceed the capacity first evicts exactly as many entries as it needs; its own entries never compete.
         """
-        key, values = key.flatten(1).T, values.flatten(2).transpose(1, 2)
+        key, values = _rows(key), values.flatten(2).transpose(1, 2)
         owner = torch.zeros(len(key), dtype=torch.int64, device=key.device) if owner is None else owner.flatten()
         cells = torch.arange(len(key), device=key.device)
         self.cells = len(key)
-        if self.entries is None:
-            self.entries = Entries((self.frames or 4) * self.cells, key, values)
         entries = self.entries
+        if entries is None:
+            entries = self.entries = Entries((self.frames or 4) * self.cells, key, values)
         entries.temporary = 0
-        entries.meet(len(values), now)
+        entries.add_objects(len(values), now)
         store = admission is Admission.STORE
         if store and entries.held and (kept := self.policy.before_write(entries, key, values)) is not None:
             cells, key, values, owner = cells[kept], key[kept], values[:, kept], owner[kept]
-        evicted = self._evict(len(cells), now) if store else cells[:0]
+        evicted = self._evict(entries, len(cells), now) if store else cells[:0]
         appended = len(cells) - len(evicted)
         if entries.held + appended > entries.rows:
             entries.grow(entries.held + appended)
@@ -119,7 +123,7 @@ class MemoryBank:
             entries.temporary = appended
 
     def state(self) -> dict:
-        """All that a bank made alike needs to go on from here: tensors and plain values, nothing shared with it."""
+        """All that a bank with the same options needs to continue from here: copies of tensors, and plain values."""
         policy = {name: value for name, value in vars(self.policy).items() if name != "options"}
         return {
             "made": self._made(), "policy": policy, "cells": self.cells, "frozen": self.frozen,
@@ -127,7 +131,7 @@ class MemoryBank:
         }
 
     def restore(self, state: dict, device: torch.device) -> None:
-        """Go on from a `state`; raises MemoryConfigError if it is of a bank made otherwise."""
+        """Continue from a `state`. Raises MemoryConfigError if it comes from a bank with other options."""
         if state["made"] != self._made():
             raise MemoryConfigError(f"expected the state of a bank {self._made()}, found one of {state['made']}")
         vars(self.policy).update(state["policy"])
@@ -138,21 +142,25 @@ class MemoryBank:
         options = asdict(self.policy.options) | {"memory_frames": self.frames, "top_k": self.top_k}
         return {"policy": type(self.policy).__name__, **options}
 
-    def _match(self, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
+    def _match(self, entries: Entries, query: Tensor, masks: list[Tensor | None]) -> list[TopK]:
         """The top-k of query [HW, C_k] over the visible entries, for each mask of them."""
         if not self.plain:
-            return match(self.entries.keys, query, self.top_k, masks)
-        similarities = similarity(self.entries.keys, query)
+            return match(entries.keys, query, self.top_k, masks)
+        similarities = similarity(entries.keys, query)
         allowed = [similarities if mask is None else similarities.masked_fill(~mask, -torch.inf) for mask in masks]
         return [top_k_affinity(each, self.top_k) for each in allowed]
 
-    def _evict(self, incoming: int, now: int) -> Tensor:
-        """Rows that have to leave for `incoming` more entries.
+    def _evict(self, entries: Entries, incoming: int, now: int) -> Tensor:
+        """Rows that must leave for `incoming` more entries.
 
-        Protected entries come after all others: the capacity is hard even where protection cannot hold.
+        Protected entries leave after all others: the capacity is hard even if that ends a protection.
         """
-        entries = self.entries
         if self.frames is None:
             return entries.cell[:0]
         room = (self.frames - self.policy.temporary_frames) * self.cells - entries.held
         return self.policy.evict(entries, incoming - room, now) if incoming > room else entries.cell[:0]
+
+
+def _rows(key: Tensor) -> Tensor:
+    """A frame's key [C_k, h, w] as [HW, C_k], float32 or float64: squared distances need their digits."""
+    return at_least_float32(key.flatten(1).T)

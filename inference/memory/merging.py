@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from inference.memory.entries import Entries
 from inference.memory.options import MemoryOptions
 from inference.memory.policies import LeastFrequentlyUsed
-from model.matching import match
+from model.grouped_search import match
 
 _ALIKE = 0.95          # cosine from which a new key is taken for an old one
 _OLD_SHARE = 0.8       # weight of the old entry in the running mean
@@ -30,13 +30,13 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
     def before_write(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor:
         memory = normalize(entries.keys, dim=1)
         best, nearest = [], []
-        for block in normalize(key.float(), dim=1).split(256):
+        for block in normalize(key, dim=1).split(256):
             cosine, index = (block @ memory.T).max(1)
             best.append(cosine)
             nearest.append(index)
         alike = torch.cat(best) >= _ALIKE
         rows, cells = torch.cat(nearest)[alike], alike.nonzero()[:, 0]
-        entries.blend(rows, key[cells].float(), values[:, cells], _OLD_SHARE)
+        entries.blend(rows, key[cells], values[:, cells], _OLD_SHARE)
         return ~alike
 
 

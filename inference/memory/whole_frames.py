@@ -78,7 +78,7 @@ class DiverseFrames(Policy, name="readmem"):
         """(the frame to replace by the one of `key`, what the log-determinant gains); (None, 0): none may leave."""
         order, written, frames = entries.order(), entries.written, entries.written.unique().tolist()
         keys = [entries.keys[order[written[order] == frame]] for frame in frames]
-        vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key.float()]]).double(), dim=1)
+        vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key]]).double(), dim=1)
         gram = vectors @ vectors.T + _JITTER * torch.eye(len(vectors), dtype=torch.float64, device=key.device)
         members = list(range(len(vectors)))
         volume = _log_volume(gram, members[:-1])

@@ -19,7 +19,7 @@ from dataset.masks import PALETTE
 from inference.memory import MemoryOptions
 from inference.telemetry.frames import Explained
 from inference.telemetry.moments import COLUMNS, ROW, Moment
-from model.network import STRIDE
+from model.geometry import STRIDE
 
 MAX_FRAMES, MAX_SOURCES, MAX_ROWS = 150, 48, 300_000
 TEMPLATE = Path(__file__).with_suffix(".html")

@@ -12,7 +12,7 @@ from dataset.folder import FolderSequence
 from dataset.masks import read_image, read_labels
 from inference.scoring.davis import score_sequence
 from inference.telemetry.moments import SequenceTelemetry, read_telemetry
-from model.network import STRIDE
+from model.geometry import cells_under
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,7 @@ class Explained:
 
     def cell_of(self, shape: tuple[int, int]) -> np.ndarray:
         """The memory cell over each pixel of a picture of `shape`: [h, w] raster indices."""
-        size, grid = self.telemetry.size, self.telemetry.grid
-        rows, columns = (
-            ((np.arange(pixels) + 0.5) * side / pixels + (-side % STRIDE) // 2).astype(int) // STRIDE
-            for pixels, side in zip(shape, size, strict=True)
-        )
-        return rows[:, None] * grid[1] + columns
+        return cells_under(shape, self.telemetry.size)
 
 
 def recorded_sequences(telemetry: Path) -> list[str]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from dataset.errors import DatasetError
 from dataset.files import file_named_in_errors
-from model.network import STRIDE
+from model.geometry import grid_size
 
 MOMENTS, ROWS = 128, 2**20
 COLUMNS = {"written": "i4", "cell": "i4", "uses": "i4", "owner": "u1", "left": "?"}
@@ -82,7 +82,7 @@ class MomentLog:
         frames = np.array([moment.frame for moment in self.moments], np.int32)
         arrays: dict[str, Any] = {
             "frame": frames, "start": np.cumsum([0, *lengths], dtype=np.int32),
-            "age": np.repeat(frames, lengths) - rows["written"], "grid": grid_of(self.size), "size": self.size,
+            "age": np.repeat(frames, lengths) - rows["written"], "grid": grid_size(self.size), "size": self.size,
             **{column: rows[column] for column in COLUMNS},
         }
         with file_named_in_errors(path), open(path, "wb") as file:
@@ -125,11 +125,6 @@ def read_telemetry(folder: Path, sequence: str) -> SequenceTelemetry:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _unusable(file, "the moments of a sequence", error) from None
     return SequenceTelemetry(sequence, content, moments, grid, size)
-
-
-def grid_of(size: tuple[int, int]) -> tuple[int, int]:
-    """(h, w) cells of a frame of (H, W) pixels."""
-    return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
 
 
 def _moment(frame: int, survivors: np.ndarray, evicted: np.ndarray) -> Moment:

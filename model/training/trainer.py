@@ -21,16 +21,15 @@ from torch.utils.data import Dataset
 from model.checkpoint import load_state, save_network
 from model.errors import CheckpointError, LossError
 from model.losses import mean_intersection_over_union
-from model.network import STCN, normalise
+from model.network import STCN, normalize
 from model.objective import ObjectiveConfig, clip_loss
+from model.precision import PRECISIONS
 from model.processes import Processes
 from model.training.checkpoints import Checkpoints, read_checkpoint
 from model.training.config import TrainingConfig
 from model.training.loading import load_batches
 from model.training.log import TrainingLog
 from model.training.signals import StopSignals
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -147,11 +146,11 @@ class Trainer:
         self, batch: dict[str, Tensor], last: bool, parts: int, log: TrainingLog
     ) -> dict[str, Tensor]:
         """Accumulate the gradients of a part of the batch; processes exchange theirs after the last one."""
-        frames = normalise(batch["frames"].to(self.device, non_blocking=True))
+        frames = normalize(batch["frames"].to(self.device, non_blocking=True))
         labels = batch["labels"].to(self.device, non_blocking=True)
         module = self.objective
         alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
-        precision = _DTYPES[self.config.precision]
+        precision = PRECISIONS[self.config.precision]
         with alone:
             with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
                 outcome = self.objective(frames, labels, batch["num_objects"], self.iteration)

@@ -1,4 +1,4 @@
-"""The measurements of a run as one picture: a bar per line, a panel per section."""
+"""The measurements of a run as one picture with a bar per line and a panel per section."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What reading frames and writing masks cost beside computing them: one sequence, segmented as any run does it."""
+"""The cost of reading frames and writing masks beside computing them, on one sequence that the runner segments."""
 
 import argparse
 import tempfile

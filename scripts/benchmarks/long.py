@@ -1,10 +1,10 @@
-"""An endless stream at 240 x 427, rendered, written to disk and read back: is memory flat, is time per frame?
+"""An endless stream at 240 x 427, written to disk and read back: are memory and time per frame constant?
 
 The frames of a generated clip are written as JPEGs in blocks, read by the runner's reader, segmented by a small
-network and written as PNGs, as any evaluation does. every-5 runs beside it for `EVERY_5` frames.
+network and written as PNGs, as in any evaluation. every-5 runs for `EVERY_5` frames.
 
-A machine's speed drifts over minutes, so the last thousand frames are also timed in turn with a second segmenter of the
-same kind, which joined a thousand frames before and is in its own second thousand ("time in turn").
+The speed of a machine drifts over minutes. Therefore the last thousand frames are also timed in turn with a second
+segmenter of the same kind, which started a thousand frames before and is in its own second thousand ("time in turn").
 """
 
 import argparse
@@ -62,7 +62,7 @@ def _timed(segmenter: VideoSegmenter, image: np.ndarray, annotation: np.ndarray 
 
 
 def _stream(folder: Path, frames: int, annotated: tuple[int, ...]) -> Iterator[Frame]:
-    """Frames read from files; a file is gone once it was read, so the disk holds one block."""
+    """Frames read from files. Each file is deleted after it was read, so the disk holds one block."""
     folder.mkdir()
     clip = SyntheticClip(seed=5, size=SIZE, objects=1)
     for start in range(0, frames, BLOCK):

@@ -12,7 +12,7 @@ import torch
 
 @dataclass
 class Measurement:
-    """One line of a benchmark: what took how long, in seconds."""
+    """One line of a benchmark: a name and its times in seconds."""
 
     section: str
     name: str
@@ -32,19 +32,20 @@ class Measurement:
 def measure_in_turn(
     section: str, candidates: Mapping[str, Callable[[], object]], runs: int, warmup: int = 1, alone: bool = False
 ) -> dict[str, Measurement]:
-    """Time the candidates A B C A B C ..., so that drift of the machine's speed hits all of them alike.
+    """Time the candidates A B C A B C ..., so that a drift of the machine's speed affects all of them equally.
 
-    `alone`: A A B B ..., every second call timed, so that none pays for the caches and pages as another left them.
+    `alone`: A A B B ..., of which every second call is timed, so that no candidate pays for the caches and pages that
+    another one left.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(warmup + runs):
         for name, call in candidates.items():
             if alone:
                 call()
-            synchronise()
+            synchronize()
             started = time.perf_counter()
             call()
-            synchronise()
+            synchronize()
             if turn >= warmup:
                 seconds[name].append(time.perf_counter() - started)
     return {
@@ -58,13 +59,13 @@ def ratio(slow: Measurement, fast: Measurement) -> float:
     return slow.median / fast.median
 
 
-def synchronise() -> None:
+def synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def reset_peak() -> None:
-    """Start counting the GPU memory's peak anew."""
+    """Reset the peak of GPU memory."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 
@@ -75,7 +76,7 @@ def peak_mib() -> float:
 
 
 def machine() -> dict[str, str | int]:
-    """What the numbers were measured on."""
+    """The machine and versions that the numbers depend on."""
     return {
         "cpu": _cpu_model(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
-from model.matching import dense_weights, gather_read, match, similarity, top_k_affinity
+from model.grouped_search import match
+from model.matching import dense_weights, gather_read, similarity, top_k_affinity
 from scripts.benchmarks.measure import Measurement, measure_in_turn, ratio
 
 CELLS, KEY, VALUE, TOP_K = 30 * 54, 64, 512, 20

@@ -1,4 +1,4 @@
-"""Scoring: J and F of two result folders' worth of frames, against one process that uses the formulas plainly."""
+"""Scoring: J and F of the frames of DAVIS val, against the plain formulas in one process."""
 
 import argparse
 import tempfile
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 
 
 def _shifted_truth(sequence: FolderSequence, folder: Path) -> None:
-    """Results that are neither right nor empty: every mask is the one of three frames before."""
+    """Results that are neither right nor empty: every mask is that of three frames before."""
     folder.mkdir()
     names = sequence.frame_names
     for index, name in enumerate(names):

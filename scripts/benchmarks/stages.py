@@ -9,7 +9,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from model import STCN
-from model.fast import PRECISIONS, prepare_for_inference
+from model.fast import prepare_for_inference
+from model.geometry import STRIDE
+from model.precision import PRECISIONS
 from scripts.benchmarks.measure import Measurement, measure_in_turn
 
 HEIGHT, WIDTH, SIDE = 480, 864, 4096
@@ -48,7 +50,7 @@ def _stages(network: STCN, device: torch.device, dtype: torch.dtype) -> dict[str
     calls: dict[str, Callable[[], object]] = {"key": lambda: network.encode_key(frame)}
     for objects in (1, 3):
         masks = torch.rand(1, objects, HEIGHT, WIDTH, device=device)
-        readout = torch.randn(1, objects, network.config.value_dim, HEIGHT // 16, WIDTH // 16, **layout)
+        readout = torch.randn(1, objects, network.config.value_dim, HEIGHT // STRIDE, WIDTH // STRIDE, **layout)
         calls[f"value, {objects} obj"] = functools.partial(network.encode_value, frame, features.f16, masks)
         calls[f"decode, {objects} obj"] = functools.partial(network.segment, readout, features)
     return {name: torch.inference_mode()(call) for name, call in calls.items()}

@@ -1,6 +1,6 @@
 """Training: seconds per step of the thesis's network, 384 x 384, two objects, against the plain fp32 path.
 
-Plain: default memory format and an unfused optimiser. Ours: what `model/training/trainer.py` runs.
+Plain: default memory format and an unfused optimizer. Ours: as `model/training/trainer.py` trains.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Whole frames of a real clip at 480p: banks and precisions frame by frame in turn; memory grows as it does in use.
+"""Steps over a real clip at 480p: banks and precisions in turn on each frame, with memory that grows as in use.
 
-The plain path is the network as it was trained, in fp32, and dense reads.
+The plain path is the network as it was trained, in fp32, with dense reads.
 
-Objects: the annotated one, or three vertical thirds of it. Weights are --weights, or random ones of the thesis's
-network, which cost the same time but make windows meaningless, so that window decoding is left out.
+Objects: the annotated one, or three vertical thirds of it. Without --weights the thesis's network has random ones. They
+take the same time but make windows meaningless, so window decoding is left out.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dataset.davis import davis_sequences
 from inference import VideoSegmenter, build_memory
 from model import STCN, load_network
 from model.fast import prepare_for_inference
-from scripts.benchmarks.measure import Measurement, peak_mib, reset_peak, synchronise
+from scripts.benchmarks.measure import Measurement, peak_mib, reset_peak, synchronize
 
 PLAIN = "plain fp32, every-5"
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
             given = None if frame.annotation is None else split(frame.annotation, objects)
             labels = {}
             for name, segmenter in segmenters.items():
-                synchronise()
+                synchronize()
                 reset_peak()
                 started = time.perf_counter()
                 labels[name] = segmenter.labels(segmenter.step(frame.image, given))

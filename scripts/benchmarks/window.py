@@ -1,8 +1,8 @@
 """Decoding in windows against whole frames, on every sequence of DAVIS val with one object and with three.
 
-Where an object can be is a matter of trained masks: those of --weights, or of the compact network. Labels are compared
-with that network. The time is that network's and, where it is another, that of the thesis's network with random
-weights, handed the same windows.
+Windows make sense only with trained masks: those of --weights, or of the compact network. Labels are compared with
+that network. Times are those of that network and, if it is another one, of the thesis's network with random weights and
+the same windows.
 """
 
 import argparse
@@ -16,23 +16,25 @@ import torch
 from dataset.davis import davis_sequences
 from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
+from inference.decoding import WindowDecoding
 from model import STCN, NetworkConfig, load_network
 from model.fast import prepare_for_inference
+from model.geometry import grid_size
 from model.windows import Window
-from scripts.benchmarks.measure import Measurement, synchronise
+from scripts.benchmarks.measure import Measurement, synchronize
 from scripts.benchmarks.video import split
 
 FRAMES = 24          # of each sequence
 
 
-class _Watched(VideoSegmenter):
-    """Remembers the windows of each frame; uses those of another segmenter, where there is one, at its own cost."""
+class _WatchedDecoding(WindowDecoding):
+    """Remembers the windows of each frame; uses those of another one if it is set, but pays for finding its own."""
 
     found: list[list[Window]] | None = None
-    other: "_Watched | None" = None
+    other: "_WatchedDecoding | None" = None
 
-    def _windows(self, evidence: torch.Tensor) -> list[list[Window]] | None:
-        own = super()._windows(evidence)
+    def find_windows(self, evidence: torch.Tensor) -> list[list[Window]] | None:
+        own = super().find_windows(evidence)
         self.found = self.other.found if self.other else own
         return self.found
 
@@ -65,13 +67,16 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 
 def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: str) -> tuple[dict, float, float]:
     """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
-    def segmenter(name: str, decode: str) -> _Watched:
-        return _Watched(networks[name], build_memory("lfu", 2), precision=precision, decode=decode)
-
-    pairs = {name: (segmenter(name, "full"), segmenter(name, "window")) for name in networks}
-    guide = pairs["given"][1]
-    for _, windowed in pairs.values():
-        windowed.other = None if windowed is guide else guide
+    pairs, guide = {}, _WatchedDecoding(networks["given"])
+    for name, network in networks.items():
+        full, windowed = (
+            VideoSegmenter(network, build_memory("lfu", 2), precision=precision, decode=decode)
+            for decode in ("full", "window")
+        )
+        windowed.decoding = guide if name == "given" else _WatchedDecoding(network)
+        if windowed.decoding is not guide:
+            windowed.decoding.other = guide
+        pairs[name] = full, windowed
     seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in networks}
     equal, share = [], []
     for index, frame in enumerate(sequence):
@@ -81,19 +86,19 @@ def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: 
         labels = []
         for name, pair in pairs.items():
             for one, spent in zip(pair, seconds[name], strict=True):
-                synchronise()
+                synchronize()
                 started = time.perf_counter()
                 labels.append(one.labels(one.step(frame.image, annotation)))
                 if index:
                     spent.append(time.perf_counter() - started)
         equal.append(float((labels[0] == labels[1]).mean()))
         if index:
-            share.append(_share(guide.found, math.prod((side + 15) // 16 for side in frame.image.shape[:2])))
+            share.append(_share(guide.found, math.prod(grid_size(frame.image.shape[:2]))))
     return seconds, statistics.mean(equal), statistics.mean(share)
 
 
 def _share(windows: list[list[Window]] | None, cells: int) -> float:
-    """Part of the frame, on average over objects, that is inside windows."""
+    """Part of the frame that is inside windows, as a mean over objects."""
     if windows is None:
         return 1
     return sum(window.area for several in windows for window in several) / cells / len(windows)
