@@ -72,7 +72,9 @@ def test_there_is_no_circle():
     list(TopologicalSorter({name: imported(path) - {name} for name, path in MODULES.items()}).static_order())
 
 
-@pytest.mark.parametrize(("heading", "hops"), [("The journey of a frame", 14), ("The journey of a training sample", 10)])
+@pytest.mark.parametrize(("heading", "hops"), [
+    ("The journey of a frame", 14), ("The journey of a training sample", 10),
+])
 def test_the_documents_journeys_visit_each_file_once(heading, hops):
     document = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
     section = document.split(f"## {heading}\n")[1].split("\n## ")[0]
