@@ -2,9 +2,9 @@
 
     python eval_davis.py --davis-root DAVIS --year 2017 --weights stcn.pth --memory lfu --output runs/lfu2
 
-Writes OUTPUT/<sequence>/00000.png (indexed, DAVIS palette), run.json (settings, versions, FPS, entries held)
-and the official toolkit's two CSVs. A run that was stopped goes on when the same command is run again. Several
-processes share the sequences: torchrun --nproc-per-node 2 eval_davis.py ...
+Writes OUTPUT/<sequence>/00000.png (indexed, DAVIS palette), run.json (settings, versions, FPS, entries held) and the
+official toolkit's two CSVs. To resume a stopped run, run the same command again. Several processes share the sequences:
+torchrun --nproc-per-node 2 eval_davis.py ...
 """
 
 from dataset.davis import has_full_ground_truth

@@ -3,9 +3,9 @@
     python eval_youtube.py --youtube-root YouTube-VOS/valid --all-frames-root YouTube-VOS/valid_all_frames \\
         --weights stcn.pth --memory lfu --output runs/youtube --zip
 
-Writes OUTPUT/Annotations/<video>/00000.png for the frames that meta.json asks for, run.json, and with --zip the
-archive for the server. Scores where ground truth is at hand. A run that was stopped goes on when the same command
-is run again. Several processes share the videos: torchrun --nproc-per-node 2 eval_youtube.py ...
+Writes OUTPUT/Annotations/<video>/00000.png for the frames that meta.json lists, run.json and, with --zip, the archive
+for the server. Scores the masks if ground truth is available. To resume a stopped run, run the same command again.
+Several processes share the videos: torchrun --nproc-per-node 2 eval_youtube.py ...
 """
 
 import zipfile

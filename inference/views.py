@@ -1,7 +1,7 @@
-"""Segmenting through one or several views of each frame: shrunk, mirrored; probabilities averaged.
+"""Segmenting through one or several views of each frame, shrunk or mirrored, whose probabilities are averaged.
 
-A view is a VideoSegmenter of its own, with its own memory bank. One view at native size is the segmenter
-itself, to the bit.
+Each view has a VideoSegmenter and a memory bank of its own. One view at native size gives exactly the masks of its
+segmenter.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from model.geometry import STRIDE
 class View:
     """How a frame is shown to a segmenter."""
 
-    short_side: int = 0       # pixels; larger frames are shrunk to it, smaller ones never enlarged; 0: as they are
-    scale: float = 1.0        # on top of that
+    short_side: int = 0       # pixels; larger frames are shrunk to it, smaller ones are not enlarged; 0: native size
+    scale: float = 1.0        # applied after that
     flip: bool = False
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the view of a frame of this size; never shrunk below a cell of the network."""
+        """(height, width) of the view of a frame of this size; at least one cell of the network."""
         shortest = min(height, width)
         factor = self.scale * (min(1.0, self.short_side / shortest) if self.short_side else 1.0)
         height, width = (max(round(side * factor), min(side, STRIDE)) for side in (height, width))
@@ -124,12 +124,12 @@ class ViewSegmenter:
 
 
 def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.ndarray:
-    """A label map in a view. An object that sampling would lose keeps a pixel: its centre, or the nearest to it that
-    is not another object's only one."""
+    """A label map in a view. An object that sampling would lose keeps one pixel: its center, or the nearest pixel that
+    is not the last one of another object."""
     shown = _show(labels, size, False, cv2.INTER_NEAREST_EXACT)
     for number in sorted(set(labels_in(labels)) - set(labels_in(shown))):
-        centre = [np.median(line) + 0.5 for line in np.nonzero(labels == number)]
-        row, column = (at * to / of - 0.5 for at, to, of in zip(centre, size, labels.shape, strict=True))
+        center = [np.median(line) + 0.5 for line in np.nonzero(labels == number)]
+        row, column = (at * to / of - 0.5 for at, to, of in zip(center, size, labels.shape, strict=True))
         rows, columns = np.nonzero((np.bincount(shown.ravel())[shown] > 1) | (shown == 0))
         nearest = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
         shown[rows[nearest], columns[nearest]] = number

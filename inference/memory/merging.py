@@ -11,7 +11,7 @@ from inference.memory.options import MemoryOptions
 from inference.memory.policies import LeastFrequentlyUsed
 from model.grouped_search import match
 
-_ALIKE = 0.95          # cosine from which a new key is taken for an old one
+_ALIKE = 0.95          # cosine from which on a new key counts as the same as an old one
 _OLD_SHARE = 0.8       # weight of the old entry in the running mean
 _NEIGHBOURS = 20       # entries that a prototype's value is drawn from
 
@@ -19,9 +19,9 @@ _NEIGHBOURS = 20       # entries that a prototype's value is drawn from
 class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
     """Merge a new entry into the one it resembles, by running mean; forget the least used for the rest.
 
-    Source: AFB-URR (Liang et al. 2020), the thesis's only predecessor of fixed size. Where a new cell's key has a
-    cosine of at least 0.95 with an entry held, that entry becomes 0.8 * old + 0.2 * new (keys and values; where it
-    has no value for an object, the new one); the other cells are stored. Index: log(1 + count) over age.
+    Source: AFB-URR (Liang et al. 2020), the thesis's only predecessor with a bank of fixed size. If the key of a new
+    cell has a cosine of at least 0.95 with an entry held, that entry becomes 0.8 * old + 0.2 * new (key and values; if
+    it has no value for an object, it takes the new one). The other cells are stored. Index: log(1 + count) over age.
     """
 
     def __init__(self, options: MemoryOptions | None = None) -> None:
@@ -41,15 +41,16 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
 
 
 class Consolidation(LeastFrequentlyUsed, name="consolidate"):
-    """The most used entries survive as prototypes whose values sum up what leaves.
+    """The most used entries survive as prototypes, whose values summarize the entries that leave.
 
-    Source: XMem's long-term memory (Cheng & Schwing 2022), in one bank of hard capacity. When entries must leave, the
-    least used over age do; those written since the last time that stay become prototypes: their values turn into
-    the affinity-weighted mean of all entries written since then, their 20 nearest. A prototype is made once.
+    Source: XMem's long-term memory (Cheng & Schwing 2022), in one bank of hard capacity. When entries must leave, those
+    with the least use over age do. Of the entries written since the last eviction, those that stay become prototypes:
+    their values become the affinity-weighted mean of their 20 nearest entries written since then. An entry becomes a
+    prototype only once.
     """
 
     def reset(self) -> None:
-        self.consolidated = -1             # entries written up to this frame are prototypes already
+        self.consolidated = -1             # entries written up to this frame are prototypes
 
     def evict(self, entries: Entries, needed: int, now: int) -> Tensor:
         leaving = super().evict(entries, needed, now)

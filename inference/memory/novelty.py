@@ -1,4 +1,4 @@
-"""Our own proposal for banks of a frame or two: keep the annotation, and what nothing newer can stand in for."""
+"""Our own proposal for banks of one or two frames: keep the annotation, and entries that no newer one can replace."""
 
 import math
 
@@ -12,13 +12,14 @@ _BLOCK = 1024         # entries compared with a new frame at once
 
 
 class AnchoredNovelty(Policy, name="novelty"):
-    """Forget the entries that a newer one resembles most; each object's annotated cells stay.
+    """Forget the entries that a newer entry resembles most; the annotated cells of each object stay.
 
-    Rule: how well a newer entry can stand in for an entry is the affinity of their keys, exp(-||a - b||^2 / sqrt(C_k)),
-    largest over all entries written since; those with the best stand-in leave. So what is seen again and again is held
-    once, in its latest form, and what has gone out of sight is kept. The cells that show an object, or lie next to it,
-    in the frame that first gave its mask leave after all others: no others that show it have a value that was never
-    predicted. Needs: `owner`, which cells show an object at each write. `usage` holds the best stand-in's affinity.
+    Rule: a newer entry can replace an older one as well as their keys match, by the affinity
+    exp(-||a - b||^2 / sqrt(C_k)), the largest over all entries written later. The entries with the best replacement
+    leave. So a part of the scene that is seen repeatedly is held once, in its latest form, and a part that has left the
+    view is kept. The cells that show an object, or are next to it, in the frame where its mask was first given leave
+    after all others: only their values come from a given mask. Needs `owner`, which cells show an object at each write.
+    `usage` holds the affinity of the best replacement.
     """
 
     default_frames = 2
@@ -33,5 +34,5 @@ class AnchoredNovelty(Policy, name="novelty"):
         return -entries.usage
 
     def protected(self, entries: Entries) -> Tensor:
-        given = torch.tensor([-1, *entries.since], device=entries.owner.device)       # by owner: when it was annotated
+        given = torch.tensor([-1, *entries.since], device=entries.owner.device)    # owner -> frame of its first mask
         return (entries.owner != BACKGROUND) & (entries.written == given[entries.owner])

@@ -1,4 +1,4 @@
-"""Replacement rules every other one is measured against."""
+"""Simple replacement rules, as baselines for all others."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from model.matching import TopK
 class FirstInFirstOut(Policy, name="fifo"):
     """The first frame, and the latest memory frames that fit beside it.
 
-    Rule: the oldest write leaves; the first frame stays wherever it leaves room for a second one. At two frames this
-    is "first and latest memory frame", the strongest bank of its size without any index. Source: the queue of
-    public code that cuts STM's memory off.
+    Rule: the oldest write leaves, but the first frame stays if the capacity has room for a second one. At two frames
+    this is "first and latest memory frame", the strongest bank of its size without an index. Source: the queue in
+    public implementations that limit STM's memory.
     """
 
     default_frames = 2
@@ -23,9 +23,9 @@ class FirstInFirstOut(Policy, name="fifo"):
 
 
 class LeastRecentlyUsed(Policy, name="lru"):
-    """Forget the entries that no query cell's top-k has held for longest (or, never used, the oldest write).
+    """Forget the entries whose last membership in a top-k is longest ago; entries never used count from their write.
 
-    Source: the textbook rule of caches. `usage` holds the video frame of the last use.
+    Source: the standard rule for caches. `usage` holds the video frame of the last use.
     """
 
     default_frames = 2
@@ -38,7 +38,7 @@ class LeastRecentlyUsed(Policy, name="lru"):
 
 
 class RandomReplacement(Policy, name="random"):
-    """Forget entries drawn uniformly: what any index has to beat. The draw is a function of (seed, video frame)."""
+    """Forget entries drawn uniformly, the baseline of every index. The draw is a function of (seed, video frame)."""
 
     default_frames = 2
     ignores = Policy.ignores - {"seed"}

@@ -10,7 +10,7 @@ from inference.memory.entries import Entries
 from inference.memory.policies import Admission, Policy
 from model.matching import TopK
 
-_DECAY = 0.9          # of a frame's attention, a read
+_DECAY = 0.9          # of a frame's attention, per read
 _BONUS = 0.05         # weight of the exploration bonus
 _JITTER = 1e-9        # keeps the determinant of equal frames finite
 
@@ -18,9 +18,9 @@ _JITTER = 1e-9        # keeps the determinant of equal frames finite
 class RestrictedMemory(Policy, name="rmem"):
     """Forget the frame with the least attention plus exploration bonus; the first frame stays.
 
-    Source: RMem (Zhou et al. 2024), restated for a top-k read. Relevance of a frame: exponential mean, over the frames
-    read, of the share of attention it received. Bonus: sqrt(log(1 + now) / reads since it was written), as in upper
-    confidence bounds, so that fresh frames are tried before they are judged.
+    Source: RMem (Zhou et al. 2024), restated for a top-k read. Relevance of a frame: the exponential mean, over all
+    reads, of its share of attention. Bonus: sqrt(log(1 + now) / reads since it was written), as in upper confidence
+    bounds, so that new frames are tried before they are judged.
     """
 
     default_frames = 2
@@ -41,12 +41,12 @@ class RestrictedMemory(Policy, name="rmem"):
 
 
 class DiverseFrames(Policy, name="readmem"):
-    """Take a memory frame in only where that makes the frames held more diverse; the first frame stays.
+    """Store a memory frame only if it makes the frames held more diverse; the first frame stays.
 
-    Source: READMem (Vujasinovic et al. 2023). Diversity: the determinant of the Gram matrix of the frames' keys. Once
-    the bank is full, a frame replaces the one whose replacement raises the determinant most, and is skipped where none
-    does. Keys are compared cell by cell, as one unit vector a frame; READMem first aligns the cells. An annotated
-    frame is stored in any case.
+    Source: READMem (Vujasinovic et al. 2023). Diversity: the determinant of the Gram matrix of the frames' keys. If
+    the bank is full, a new frame replaces the frame whose replacement raises the determinant most; if none raises it,
+    the new frame is skipped. Keys are compared cell by cell, as one unit vector per frame; READMem first aligns the
+    cells. An annotated frame is always stored.
     """
 
     default_frames = 2
@@ -75,7 +75,7 @@ class DiverseFrames(Policy, name="readmem"):
         return entries.written == entries.first_write
 
     def _replacement(self, entries: Entries, key: Tensor) -> tuple[int | None, float]:
-        """(the frame to replace by the one of `key`, what the log-determinant gains); (None, 0): none may leave."""
+        """(the frame that `key` should replace, the gain of the log-determinant); (None, 0) if no frame may leave."""
         order, written, frames = entries.order(), entries.written, entries.written.unique().tolist()
         keys = [entries.keys[order[written[order] == frame]] for frame in frames]
         vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key]]).double(), dim=1)
