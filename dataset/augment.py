@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset import thin_plate
+
+Matrix = NDArray[np.float64]
 
 FILL = (124, 116, 104)                                     # ImageNet mean, RGB: what warped-in borders show
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -124,7 +127,7 @@ def _draw(jitter: Jitter, rng: np.random.Generator) -> tuple[float, float, float
     return brightness, contrast, saturation, rng.uniform(-jitter.hue, jitter.hue)
 
 
-def _jitter_matrix(draw: tuple[float, float, float, float], matrix: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _jitter_matrix(draw: tuple[float, float, float, float], matrix: Matrix, mean: np.ndarray) -> Matrix:
     """Append brightness, contrast (about the image's mean gray), saturation and hue to a 4x4 color matrix."""
     brightness, contrast, saturation, hue = draw
     matrix = np.diag([brightness] * 3 + [1.0]) @ matrix
@@ -134,14 +137,14 @@ def _jitter_matrix(draw: tuple[float, float, float, float], matrix: np.ndarray, 
     return _rotate_hue(hue) @ _mix(saturation) @ matrix
 
 
-def _mix(saturation: float) -> np.ndarray:
+def _mix(saturation: float) -> Matrix:
     """saturation * color + (1 - saturation) * its luma."""
     matrix = np.eye(4)
     matrix[:3, :3] = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
     return matrix
 
 
-def _rotate_hue(turns: float) -> np.ndarray:
+def _rotate_hue(turns: float) -> Matrix:
     """Rotate colors about the gray axis (Rodrigues' formula): a linear stand-in for a shift of HSV's hue."""
     angle, axis = 2 * math.pi * turns, np.ones(3) / math.sqrt(3)
     cross = np.cross(np.eye(3), axis)
@@ -152,13 +155,14 @@ def _rotate_hue(turns: float) -> np.ndarray:
 
 def _affine(
     rng: np.random.Generator, degrees: float, shear: float, scale: tuple[float, float] = (1.0, 1.0)
-) -> np.ndarray:
+) -> Matrix:
     """Random rotation, horizontal shear and scale about the origin."""
     angle, slant = np.deg2rad(rng.uniform(-degrees, degrees)), np.deg2rad(rng.uniform(-shear, shear))
     factor = rng.uniform(*scale)
     cos, sin = math.cos(angle), math.sin(angle)
-    rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    return rotation @ np.array([[1, math.tan(slant), 0], [0, 1, 0], [0, 0, 1]]) @ _scale(factor)
+    rotation: Matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    slanted: Matrix = np.array([[1, math.tan(slant), 0], [0, 1, 0], [0, 0, 1]])
+    return rotation @ slanted @ _scale(factor)
 
 
 def _box(height: int, width: int, share: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
@@ -171,18 +175,18 @@ def _box(height: int, width: int, share: tuple[float, float], rng: np.random.Gen
     return min(height, width * 4 / 3), min(width, height * 4 / 3)
 
 
-def _flip(rng: np.random.Generator) -> np.ndarray:
+def _flip(rng: np.random.Generator) -> Matrix:
     return np.diag([-1.0 if rng.random() < 0.5 else 1.0, 1.0, 1.0])
 
 
-def _scale(factor: float) -> np.ndarray:
+def _scale(factor: float) -> Matrix:
     return np.diag([factor, factor, 1.0])
 
 
-def _translate(x: float, y: float) -> np.ndarray:
+def _translate(x: float, y: float) -> Matrix:
     return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _about_center(matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _about_center(matrix: Matrix, size: tuple[int, int]) -> Matrix:
     y, x = (size[0] - 1) / 2, (size[1] - 1) / 2
     return _translate(x, y) @ matrix @ _translate(-x, -y)

@@ -74,7 +74,7 @@ class ClipConfig:
         return self.gaps[sum(progress >= switch for switch in self.gap_switches)]
 
 
-class Clips(Dataset):
+class Clips(Dataset[dict[str, torch.Tensor | int]]):
     """Sample i of a run: {"frames" [3, 3, crop, crop] uint8, "labels" [3, crop, crop] int64, "num_objects",
     "index", "gap"}.
 

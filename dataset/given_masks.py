@@ -101,7 +101,8 @@ def _without_void(labels: np.ndarray, path: Path, alone: bool) -> np.ndarray:
             raise DatasetError(f"{path}: expected object numbers 1, 2, ..., found only 0 and 255; with several masks "
                                "the numbers say which object is which: replace 255 by the object's")
         warnings.warn(f"{path}: a mask of 0 and 255 is read as one object, number 1", stacklevel=2)
-        return (labels == VOID).astype(np.uint8)
+        single: np.ndarray = (labels == VOID).astype(np.uint8)
+        return single
     warnings.warn(f"{path}: label 255 is void, so its {int((labels == VOID).sum())} pixels count as background; "
                   "objects are numbered 1 to 254", stacklevel=2)
     return np.where(labels == VOID, 0, labels).astype(np.uint8)

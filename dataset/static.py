@@ -106,7 +106,8 @@ def _checked(root: Path, pairs: list[tuple[Path, Path | None]], layout: str) -> 
 
 def _binary(mask: np.ndarray) -> np.ndarray:
     """0/1 and 0/255 masks, also anti-aliased ones -> 0 and 1."""
-    return (mask > mask.max() / 2).astype(np.uint8)
+    binary: np.ndarray = (mask > mask.max() / 2).astype(np.uint8)
+    return binary
 
 
 def _is_colored(path: Path) -> bool:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -96,7 +97,7 @@ def _youtube_clip(seed: int, size: tuple[int, int], frames: int, always_late: bo
 
 
 def _write_youtube_clip(
-    root: Path, split: str, name: str, clip: SyntheticClip, bar: tqdm
+    root: Path, split: str, name: str, clip: SyntheticClip, bar: "tqdm[Any]"
 ) -> dict[int, list[str]]:
     """Write one video; returns the names of the frames, multiples of five, that show each object."""
     jpegs, pngs = (_folder(root / split / kind / name) for kind in ("JPEGImages", "Annotations"))

@@ -129,7 +129,8 @@ class _Wave:
         )
 
     def __call__(self, t: float) -> np.ndarray:
-        return (self.amplitude * np.sin(self.frequency * t + self.phase)).sum(0)
+        value: np.ndarray = (self.amplitude * np.sin(self.frequency * t + self.phase)).sum(0)
+        return value
 
 
 class _Scene:
@@ -228,7 +229,8 @@ class _Body:
         return np.array([x + waiting * self._entry, y])
 
     def _position(self, t: int) -> np.ndarray:
-        return self._center + self._path(t)
+        position: np.ndarray = self._center + self._path(t)
+        return position
 
     def _random_path(self, rng: np.random.Generator, size: tuple[int, int]) -> _Wave:
         """A few pixels per frame at 192 x 320; about a third of the bodies leave the frame and return."""

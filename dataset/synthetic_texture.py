@@ -3,6 +3,8 @@
 Colors are RGB in 0..255; a palette is `[3, 3]` float32, one color per row.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -13,7 +15,8 @@ def random_palette(rng: np.random.Generator, muted: bool = False) -> np.ndarray:
     saturation = rng.uniform(0.05, 0.5, 3) if muted else rng.uniform(0.15, 0.95, 3)
     value = rng.uniform(0.25, 0.6) + np.array([0.0, rng.uniform(0.15, 0.4), rng.uniform(0, 0.3)])
     colors = np.stack([hue % 360, saturation, value], axis=-1).astype(np.float32)
-    return 255 * cv2.cvtColor(rng.permutation(colors)[None], cv2.COLOR_HSV2RGB)[0]
+    palette: np.ndarray = 255 * cv2.cvtColor(rng.permutation(colors)[None], cv2.COLOR_HSV2RGB)[0]
+    return palette
 
 
 def octave_noise(
@@ -21,14 +24,15 @@ def octave_noise(
 ) -> np.ndarray:
     """Smooth noise `[H, W]` float32 of mean 0 and standard deviation 1, with `cells` bumps along the longer side."""
     height, width = size
-    noise = np.zeros(size, np.float32)
+    noise: np.ndarray = np.zeros(size, np.float32)
     for octave in range(octaves):
         across = cells * 2**octave / max(size)
         if octave and across > 0.5:
             break
         grid = rng.standard_normal((int(height * across) + 2, int(width * across) + 2), dtype=np.float32)
         noise += 0.55**octave * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-    return (noise - noise.mean()) / (noise.std() + 1e-6)
+    noise = (noise - noise.mean()) / (noise.std() + 1e-6)
+    return noise
 
 
 def random_texture(
@@ -41,17 +45,19 @@ def random_texture(
     angle = rng.uniform(0, np.pi)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     bend = rng.uniform(0.2, 1.2) * wobble
-    pattern = {
+    patterns: dict[str, Callable[[], np.ndarray]] = {
         "stripes": lambda: np.sin(along + bend),
         "checks": lambda: 1.5 * np.sin(along + bend) * np.sin(across - bend),
         "spots": lambda: octave_noise(rng, size, 2 * cells, octaves=1) - 0.4,
         "marble": lambda: 0.5 * octave_noise(rng, size, cells, octaves=5),
-    }[rng.choice(["stripes", "checks", "spots", "marble"])]()
+    }
+    pattern = patterns[rng.choice(["stripes", "checks", "spots", "marble"])]()
     first = _sigmoid(rng.uniform(2, 6) * pattern)[..., None]
     second = _sigmoid(3 * (octave_noise(rng, size, cells=2.5, octaves=3) - 0.5))[..., None]
-    color = palette[0] * (1 - first) + palette[1] * first
+    color: np.ndarray = palette[0] * (1 - first) + palette[1] * first
     color += 0.8 * second * (palette[2] - color)
-    return color + 7 * octave_noise(rng, size, cells=max(size) / 6, octaves=2)[..., None]
+    color = color + 7 * octave_noise(rng, size, cells=max(size) / 6, octaves=2)[..., None]
+    return color
 
 
 def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -64,8 +70,9 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     horizon = rng.uniform(-0.5, 0.5) + 0.15 * octave_noise(rng, size, cells=4)
     blend = _sigmoid(rng.uniform(5, 40) * (height - horizon))[..., None]
     light = 1 + rng.uniform(-0.2, 0.2) * height + 0.1 * octave_noise(rng, size, cells=2, octaves=2)
-    scene = (upper * (1 - blend) + lower * blend) * light[..., None]
-    return np.clip(scene, 0, 255).astype(np.uint8)
+    scene: np.ndarray = (upper * (1 - blend) + lower * blend) * light[..., None]
+    scene = np.clip(scene, 0, 255).astype(np.uint8)
+    return scene
 
 
 def draw_clutter(rng: np.random.Generator, scene: np.ndarray, palettes: list[np.ndarray]) -> None:
@@ -102,7 +109,8 @@ def _random_polygon(rng: np.random.Generator, radius: float) -> np.ndarray:
         radii *= 1 + rng.uniform(0, 0.25) * np.sin(rng.integers(2, 7) * angles + rng.uniform(0, 6))
     stretch, turn = np.exp(rng.uniform(-0.6, 0.6)), rng.normal(0, 0.3)
     points = np.stack([radii * np.cos(angles) * stretch, radii * np.sin(angles) / stretch])
-    return (np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ points).T
+    turned: np.ndarray = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ points
+    return turned.T
 
 
 def _paint_shape(
@@ -125,4 +133,5 @@ def _fill(alpha: np.ndarray, points: np.ndarray) -> None:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
+    value: np.ndarray = 1 / (1 + np.exp(-x))
+    return value

@@ -17,7 +17,7 @@ def displacement(side: int, rng: np.random.Generator) -> np.ndarray:
     weights = _solve(points, shifts)
     axis = (np.arange(_COARSE) + 0.5) / _COARSE
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    field = np.concatenate([_kernel(grid, points), np.ones((len(grid), 1)), grid], 1) @ weights
+    field: np.ndarray = np.concatenate([_kernel(grid, points), np.ones((len(grid), 1)), grid], 1) @ weights
     field = field.reshape(_COARSE, _COARSE, 2).astype(np.float32) * side
     return cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC)
 
@@ -42,4 +42,5 @@ def _solve(points: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """r^2 log r between two sets of points."""
     squared = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return 0.5 * squared * np.log(np.maximum(squared, 1e-12))
+    kernel: np.ndarray = 0.5 * squared * np.log(np.maximum(squared, 1e-12))
+    return kernel

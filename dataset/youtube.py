@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame
 from dataset.image_files import by_frame_name, list_images, natural_order
 from dataset.masks import labels_in
+
+_Objects = dict[str, dict[str, Any]]      # of a video in meta.json: object number -> {"category", "frames"}
 
 
 @dataclass
@@ -83,7 +86,7 @@ def _check_layout(root: Path) -> None:
                            f"(JPEGImages/{resolution}); use eval_davis.py --davis-root {root}")
 
 
-def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) -> YouTubeSequence:
+def _sequence(root: Path, frames_root: Path, name: str, objects: _Objects | None) -> YouTubeSequence:
     annotations = by_frame_name(list_images(root / "Annotations" / name))
     if not annotations:
         raise DatasetError(f"{root / 'Annotations' / name}: expected the masks of objects where they first appear, "
@@ -99,7 +102,7 @@ def _sequence(root: Path, frames_root: Path, name: str, objects: dict | None) ->
     return YouTubeSequence(name, frames, annotations, required=frozenset(required), categories=categories)
 
 
-def _read_meta(path: Path) -> dict[str, dict] | None:
+def _read_meta(path: Path) -> dict[str, _Objects] | None:
     """video -> object number -> {"category", "frames"}; None if there is no meta.json."""
     if not path.is_file():
         return None
