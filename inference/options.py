@@ -55,7 +55,7 @@ class Options:
                     raise self.error(f"{each.name} {item}: expected at least {minimum}")
 
 
-def choices_of(each: Field) -> list[Any] | None:
+def choices_of(each: Field[Any]) -> list[Any] | None:
     """The values that an option allows; None if its type alone decides."""
     choices = each.metadata["choices"]
     if choices is None:
@@ -72,7 +72,7 @@ def recorded(*groups: Options) -> dict[str, Any]:
     return settings
 
 
-def label(each: Field, value: Any) -> str:
+def label(each: Field[Any], value: Any) -> str:
     """An option's value in words, such as "top 40"."""
     words = each.metadata["label"]
     if words is None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from dataset.files import write_text
 from inference.ablation.figures import speed_figure
@@ -45,7 +46,7 @@ def runs_of(settings: list[MemoryOptions], records: dict[str, SequenceRecord], f
     return runs
 
 
-def cost(records: dict[str, SequenceRecord]) -> dict:
+def cost(records: dict[str, SequenceRecord]) -> dict[str, float]:
     """The time of all passes over the sequences: seconds of encoding, of the settings' own work, of everything."""
     passes = [done for record in records.values() for done in record.passes]
     encoding, own, wall = (
@@ -58,7 +59,7 @@ def cost(records: dict[str, SequenceRecord]) -> dict:
     }
 
 
-def describe(seconds: dict) -> str:
+def describe(seconds: dict[str, float]) -> str:
     """One line for people."""
     return (
         "wall {wall_seconds:.1f} s, of which encoding {encode_seconds_total:.1f} s, decoding and value encoding of "
@@ -96,7 +97,7 @@ def csv_table(runs: list[Run], reports: dict[str, dict[str, SettingReport]]) -> 
     return Table("ablation", ["sequence", *OPTIONS, *SCORES, *DIGITS], rows)
 
 
-def page(runs: list[Run], figures: list[str], settings: dict, seconds: dict) -> str:
+def page(runs: list[Run], figures: list[str], settings: dict[str, Any], seconds: dict[str, float]) -> str:
     """ablation.md: the means, the figures drawn, every sequence."""
     first = runs[0]
     lines = [
@@ -143,7 +144,7 @@ def _row(sequence: str, run: Run, scores: dict[str, float], totals: dict[str, fl
     ]
 
 
-def _shared(runs: list[Run], settings: dict) -> str:
+def _shared(runs: list[Run], settings: dict[str, Any]) -> str:
     """The options that all settings have in common, in words."""
     words = [settings["precision"], *labels(RuntimeOptions, settings, ["precision"])]
     for each in fields(MemoryOptions)[2:]:

@@ -152,7 +152,8 @@ class Ablation:
         return records
 
     def run_sequence(
-        self, sequence: FolderSequence, settings: list[MemoryOptions], objects: list[int], pool: Executor, bar: tqdm
+        self, sequence: FolderSequence, settings: list[MemoryOptions], objects: list[int], pool: Executor,
+        bar: "tqdm[Any]",
     ) -> tuple[Pass, dict[str, SettingReport]]:
         """One pass: every frame through all `settings`."""
         started, shared = time.perf_counter(), SharedEncoding()

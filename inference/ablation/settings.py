@@ -69,4 +69,5 @@ def _without_ignored(setting: MemoryOptions) -> MemoryOptions:
     """The setting as its policy takes it, options without effect at their defaults."""
     policy, default = POLICIES[setting.memory](setting), MemoryOptions()
     ignored = policy.ignores | (set() if policy.default_frames else {"memory_frames"})
-    return replace(policy.options, **{name: getattr(default, name) for name in ignored})
+    options: MemoryOptions = policy.options
+    return replace(options, **{name: getattr(default, name) for name in ignored})

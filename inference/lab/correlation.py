@@ -3,20 +3,22 @@
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dataset.errors import DatasetError
+from inference.lab.contestant import Outcome
 from inference.lab.replay import OF_A_ROW, Result
 from inference.memory import POLICIES, MemoryOptions
 from inference.memory.labels import relevant
 from inference.report.runs import read_runs
 from inference.report.tables import Table
 
-PROXIES = {
+PROXIES: dict[str, Callable[[Outcome], float | None]] = {
     "retained mass": lambda outcome: outcome.retained_mass, "agreement": lambda outcome: outcome.agreement,
     "propagation J": lambda outcome: outcome.propagation_j,
 }
@@ -33,11 +35,11 @@ class Point:
     index: str               # "" for banks without a usage index
 
     @property
-    def bank(self) -> tuple:
+    def bank(self) -> tuple[str, int | None, str]:
         return self.memory, self.memory_frames, self.index
 
 
-def scores_of_runs(folders: list[Path], settings: dict) -> dict[Point, float]:
+def scores_of_runs(folders: list[Path], settings: dict[str, Any]) -> dict[Point, float]:
     """J&F of each sequence, from run folders of eval_davis.py that have the replay's `settings`.
 
     Raises DatasetError for other folders.
@@ -49,7 +51,7 @@ def scores_of_runs(folders: list[Path], settings: dict) -> dict[Point, float]:
     }
 
 
-def scores_of_ablation(file: Path, settings: dict) -> dict[Point, float]:
+def scores_of_ablation(file: Path, settings: dict[str, Any]) -> dict[Point, float]:
     """The same from the CSV of scripts/ablate.py, whose columns are found by name."""
     try:
         with open(file, newline="") as lines:
@@ -122,7 +124,7 @@ def _point_of(result: Result) -> Point | None:
     return Point(result.sequence, result.memory, result.memory_frames, result.index) if result.memory else None
 
 
-def _point(sequence: str, settings: dict) -> Point:
+def _point(sequence: str, settings: dict[str, Any]) -> Point:
     memory, frames = settings["memory"], settings.get("memory_frames")
     index = ""
     if memory in POLICIES:
@@ -131,7 +133,7 @@ def _point(sequence: str, settings: dict) -> Point:
     return Point(sequence, memory, int(frames) if frames else None, index)
 
 
-def _comparable(settings: dict, replay: dict) -> bool:
+def _comparable(settings: dict[str, Any], replay: dict[str, Any]) -> bool:
     """Whether an evaluation has plain banks that store and read as in the replay, and the same weights."""
     wanted = {"weights_sha256": replay["keys"].get("weights_sha256"), "scales": [1.0], "flip": False}
     shared = [each for each in fields(MemoryOptions) if each.name not in (*OF_A_ROW, "seed")]

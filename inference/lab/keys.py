@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,7 +46,7 @@ class VideoKeys:
 class KeyFolder:
     """The videos of a folder of keys; `settings` is what their keys depend on."""
 
-    def __init__(self, root: Path, settings: dict, videos: dict[str, dict] | None = None) -> None:
+    def __init__(self, root: Path, settings: dict[str, Any], videos: dict[str, dict[str, Any]] | None = None) -> None:
         self.root, self.settings, self.videos = root, settings, videos or {}
 
     @classmethod
@@ -58,7 +59,7 @@ class KeyFolder:
         return cls(root, content["settings"], content["videos"])
 
     @classmethod
-    def open(cls, root: Path, settings: dict) -> "KeyFolder":
+    def open(cls, root: Path, settings: dict[str, Any]) -> "KeyFolder":
         """Resume the folder, or begin one. Raises RunError if it holds keys of other settings."""
         if not (root / "keys.json").exists():
             return cls(root, settings)
@@ -117,7 +118,7 @@ def encode_videos(
 
 def encode_video(
     sequence: FolderSequence, segmenter: VideoSegmenter, short_side: int = 0, dtype: type = np.float16,
-    bar: tqdm | None = None,
+    bar: "tqdm[Any] | None" = None,
 ) -> VideoKeys:
     """Keys as the segmenter makes them, and the annotations at their resolution.
 

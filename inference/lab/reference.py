@@ -93,7 +93,8 @@ def nearest(memory_key: Tensor, query_key: Tensor, k: int) -> tuple[Tensor, Tens
     scale = 1 / math.sqrt(memory_key.shape[1])
     norms, k = scale * memory_key.square().sum(1), min(k, len(memory_key))
     blocks = [
-        _largest((block @ memory_key.T).mul_(2 * scale).sub_(norms).numpy(), k) for block in query_key.split(_BLOCK)
+        _largest((block @ memory_key.T).mul_(2 * scale).sub_(norms).numpy(), k)
+        for block in torch.split(query_key, _BLOCK)
     ]
     similarities, indices = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
     return torch.from_numpy(similarities), torch.from_numpy(indices)

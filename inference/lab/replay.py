@@ -18,7 +18,7 @@ from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, M
 UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows of every table
 
 # Row of the tables -> policy and its options. every_k is UNBOUNDED.
-ROWS: dict[str, tuple[str, dict]] = {
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in POLICIES if name != "every_k"},
     **{f"lfu-{index}": ("lfu", {"index": index}) for index in INDICES[1:]},
 }

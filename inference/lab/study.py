@@ -17,6 +17,7 @@ from dataclasses import asdict
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -30,7 +31,7 @@ from inference.lab.replay import LabOptions, Replay, Result
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.run.versions import versions
 
-_ticks: Synchronized           # set in a worker: the counter that it shares with the main process
+_ticks: "Synchronized[int]"    # set in a worker: the counter that it shares with the main process
 
 
 class ReplayFolder:
@@ -39,7 +40,7 @@ class ReplayFolder:
     def __init__(self, root: Path) -> None:
         self.root, self.file = root, root / "replay.json"
 
-    def open(self, settings: dict) -> None:
+    def open(self, settings: dict[str, Any]) -> None:
         """Resume the replay there, or begin one. Raises RunError if it holds one with other settings."""
         if self.file.exists():
             refuse_other_settings(self.file, self.read_settings(), settings, "choose another --output")
@@ -47,12 +48,14 @@ class ReplayFolder:
         (self.root / ".records").mkdir(parents=True, exist_ok=True)
         write_json(self.file, {"settings": settings, "versions": versions()})
 
-    def read_settings(self) -> dict:
+    def read_settings(self) -> dict[str, Any]:
         """Raises DatasetError if there is no replay."""
-        return read_record(
+        content = read_record(
             self.file, "a replay", ["settings"], missing="make one with scripts/policy_lab.py replay",
             damaged="choose another folder",
-        )["settings"]
+        )
+        settings: dict[str, Any] = content["settings"]
+        return settings
 
     def record(self, video: str) -> Path:
         return self.root / ".records" / f"{video}.json"
@@ -95,13 +98,13 @@ def replay_videos(
 
 
 def _replay_in_processes(
-    keys: KeyFolder, todo: list[str], options: LabOptions, folder: ReplayFolder, workers: int, bar: tqdm
+    keys: KeyFolder, todo: list[str], options: LabOptions, folder: ReplayFolder, workers: int, bar: "tqdm[Any]"
 ) -> None:
     """Write results as they come; after an error only the running videos finish."""
     context = multiprocessing.get_context("spawn")
     ticks = context.Value("q", 0)
     with ProcessPoolExecutor(workers, context, _start_worker, (ticks,)) as pool:
-        running: set[Future] = {pool.submit(_replay, keys, video, options) for video in todo}
+        running: set[Future[tuple[str, list[Result]]]] = {pool.submit(_replay, keys, video, options) for video in todo}
         try:
             while running:
                 done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -115,7 +118,7 @@ def _replay_in_processes(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _start_worker(ticks: Synchronized) -> None:
+def _start_worker(ticks: "Synchronized[int]") -> None:
     """One thread per process. The main process handles Ctrl-C, and no worker outlives it."""
     global _ticks
     _ticks = ticks

@@ -31,5 +31,6 @@ def bank_labels(settings: Mapping[str, Any]) -> list[str]:
 
 def _title(settings: Mapping[str, Any]) -> str:
     """With the fields of its format; a policy that no longer exists keeps its name."""
-    policy = POLICIES.get(settings["memory"])
-    return policy.title if policy else settings["memory"].replace("_", "-")
+    memory: str = settings["memory"]
+    title: str = POLICIES[memory].title if memory in POLICIES else memory.replace("_", "-")
+    return title

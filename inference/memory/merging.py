@@ -30,7 +30,7 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
     def before_write(self, entries: Entries, key: Tensor, values: Tensor) -> Tensor:
         memory = normalize(entries.keys, dim=1)
         best, nearest = [], []
-        for block in normalize(key, dim=1).split(256):
+        for block in torch.split(normalize(key, dim=1), 256):
             cosine, index = (block @ memory.T).max(1)
             best.append(cosine)
             nearest.append(index)

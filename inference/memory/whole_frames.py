@@ -30,10 +30,10 @@ class RestrictedMemory(Policy, name="rmem"):
         entries.use(matches.indices, matches.weights * (1 - _DECAY) / len(matches.weights))
 
     def score(self, entries: Entries, now: int) -> Tensor:
-        frames, member = entries.written.unique(return_inverse=True)
+        frames, member = torch.unique(entries.written, return_inverse=True)
         relevance = entries.usage.new_zeros(len(frames)).index_add_(0, member, entries.usage)
         age = (now - frames).clamp(min=1).double()
-        bonus = (math.log1p(now) / age).sqrt()
+        bonus: Tensor = (math.log1p(now) / age).sqrt()
         return (relevance + _BONUS * bonus)[member]
 
     def protected(self, entries: Entries) -> Tensor:
@@ -76,7 +76,7 @@ class DiverseFrames(Policy, name="readmem"):
 
     def _replacement(self, entries: Entries, key: Tensor) -> tuple[int | None, float]:
         """(the frame that `key` should replace, the gain of the log-determinant); (None, 0) if no frame may leave."""
-        order, written, frames = entries.order(), entries.written, entries.written.unique().tolist()
+        order, written, frames = entries.order(), entries.written, torch.unique(entries.written).tolist()
         keys = [entries.keys[order[written[order] == frame]] for frame in frames]
         vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key]]).double(), dim=1)
         gram = vectors @ vectors.T + _JITTER * torch.eye(len(vectors), dtype=torch.float64, device=key.device)
@@ -91,4 +91,5 @@ class DiverseFrames(Policy, name="readmem"):
 
 
 def _log_volume(gram: Tensor, members: list[int]) -> float:
-    return torch.linalg.slogdet(gram[members][:, members]).logabsdet.item()
+    volume: float = torch.linalg.slogdet(gram[members][:, members]).logabsdet.item()
+    return volume

@@ -16,7 +16,7 @@ from inference.report.runs import Run
 from inference.scoring.davis import global_statistics, score_results
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot as pyplot  # exported: imported from here, it draws without a window
 
 DPI = 150
 
@@ -100,7 +100,8 @@ def copied_first_mask(sequences: list[FolderSequence], folder: Path) -> dict[str
 def _indices(sequence: FolderSequence, numbers: list[int] | None, shown: int = 5) -> list[int]:
     """Frame numbers -> indices: by file name if files are numbered, otherwise by position."""
     if numbers is None:
-        return np.linspace(0, len(sequence) - 1, shown).round().astype(int).tolist()
+        spread: list[int] = np.linspace(0, len(sequence) - 1, shown).round().astype(int).tolist()
+        return spread
     names = sequence.frame_names
     known = {int(name) if name.isdecimal() else index: index for index, name in enumerate(names)}
     if missing := [n for n in numbers if n not in known]:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dataset.errors import DatasetError
 from inference.memory import POLICIES
@@ -29,7 +30,7 @@ class Run:
     capacity: int | None                         # frames
     data: str                                    # "DAVIS 2016 val", "DAVIS 2017 val", "YouTube-VOS valid", ...
     year: int | None                             # of DAVIS
-    settings: dict
+    settings: dict[str, Any]
     totals: dict[str, float]
     sequences: list[str]
     scores: dict[str, float]                     # in [0, 1]; empty without ground truth
@@ -118,7 +119,7 @@ def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
     return {column: math.nan if value is None else value for column, value in scores.items()}
 
 
-def _bank(settings: dict) -> tuple[str, int | None]:
+def _bank(settings: dict[str, Any]) -> tuple[str, int | None]:
     """The memory bank in words, such as "LFU (softmax index)", and its capacity."""
     words = [*bank_labels(settings), *labels(ViewOptions, settings, ["short_side"])]
     policy = POLICIES.get(settings["memory"])
@@ -133,7 +134,7 @@ def _title(family: str, capacity: int | None) -> str:
     return f"{bank}, {capacity} frame{'s' * (capacity != 1)}{space}{rest}"
 
 
-def _data(settings: dict) -> str:
+def _data(settings: dict[str, Any]) -> str:
     if settings["command"] == "eval_youtube":
         return f"YouTube-VOS {settings.get('split', 'valid')}"
     resolution = settings.get("resolution", "480p")

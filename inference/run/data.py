@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dataset.davis import davis_sequences
 from dataset.errors import DatasetError
@@ -9,14 +10,17 @@ from dataset.folder import FolderSequence
 from dataset.youtube import youtube_sequences
 
 
-def davis_of(settings: dict, root: Path, names: Sequence[str], split: str | None = None) -> list[FolderSequence]:
+def davis_of(
+    settings: dict[str, Any], root: Path, names: Sequence[str], split: str | None = None
+) -> list[FolderSequence]:
     """Sequences of a run of eval_davis.py, of its year, resolution and split, or of another `split`."""
-    settings = {"year": 2017, "split": "val", "resolution": "480p"} | settings
+    defaults: dict[str, Any] = {"year": 2017, "split": "val", "resolution": "480p"}
+    settings = defaults | settings
     return davis_sequences(root, settings["year"], split or settings["split"], settings["resolution"], names)
 
 
 def sequences_of(
-    run: Path, settings: dict, names: Sequence[str], davis_root: Path | None, youtube_root: Path | None,
+    run: Path, settings: dict[str, Any], names: Sequence[str], davis_root: Path | None, youtube_root: Path | None,
     all_frames_root: Path | None,
 ) -> Sequence[FolderSequence]:
     """Sequences of a run of eval_davis.py or eval_youtube.py; raises DatasetError if the root of its data is None."""

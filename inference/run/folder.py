@@ -7,6 +7,7 @@ sequence. Nothing that no run wrote is ever replaced.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dataset.folder import FolderSequence
 from inference.errors import RunError
@@ -24,8 +25,8 @@ class RunFolder:
     """Where a run's files lie, and what it was asked to do."""
 
     output: Path
-    settings: dict                # what the masks depend on: a run resumes only if all of these match
-    about: dict                   # what else a reader may want to know: paths, device
+    settings: dict[str, Any]      # what the masks depend on: a run resumes only if all of these match
+    about: dict[str, Any]         # what else a reader may want to know: paths, device
     masks: str = ""               # folder of masks below `output`
     overlays: bool = False
     telemetry: bool = False       # record what the bank holds; the masks do not depend on it
@@ -72,9 +73,10 @@ class RunFolder:
         self._remove_earlier()
         self.begin(path for name in sequences for path in self.left_by(name))
 
-    def earlier_settings(self, damaged: str) -> dict:
+    def earlier_settings(self, damaged: str) -> dict[str, Any]:
         """The settings of the run in the folder."""
-        return read_run(self.output, damaged=damaged)["settings"]
+        settings: dict[str, Any] = read_run(self.output, damaged=damaged)["settings"]
+        return settings
 
     def begin(self, results: Iterable[Path]) -> None:
         """Write a new run.json. Raises RunError if one of `results` exists already."""
@@ -85,7 +87,7 @@ class RunFolder:
         self.output.mkdir(parents=True, exist_ok=True)
         write_json(self.file, self.heading())
 
-    def heading(self) -> dict:
+    def heading(self) -> dict[str, Any]:
         """What run.json begins with."""
         return {"settings": self.settings, "about": self.about, "versions": versions()}
 

@@ -30,7 +30,8 @@ class ReadAhead(Iterator[T]):
             raise value
         if kind == _END:
             raise StopIteration
-        return value
+        item: T = value
+        return item
 
     @property
     def ready(self) -> bool:

@@ -30,14 +30,14 @@ class SequenceReport:
     bytes_held_peak: int          # of the bank's entries
 
 
-def read_record(file: Path, of: str, keys: Iterable[str], missing: str, damaged: str) -> dict:
+def read_record(file: Path, of: str, keys: Iterable[str], missing: str, damaged: str) -> dict[str, Any]:
     """Read a JSON object that has all `keys`.
 
     Raises DatasetError if it cannot be read: "expected the record of `of`", and what to do if the file is missing or
     damaged.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if set(keys) <= content.keys():
             return content
     except (FileNotFoundError, NotADirectoryError):
@@ -47,7 +47,7 @@ def read_record(file: Path, of: str, keys: Iterable[str], missing: str, damaged:
     raise DatasetError(f"{file}: expected the record of {of}, found something else; {damaged}")
 
 
-def read_run(folder: Path, settings: Iterable[str] = (), damaged: str = "run the evaluation again") -> dict:
+def read_run(folder: Path, settings: Iterable[str] = (), damaged: str = "run the evaluation again") -> dict[str, Any]:
     """Read the run.json of a run folder, whose settings have all the keys `settings`; raises DatasetError."""
     remedies = f"is {folder} a run folder?", damaged
     run = read_record(folder / FILE, "a run", ["settings"], *remedies)
@@ -56,12 +56,12 @@ def read_run(folder: Path, settings: Iterable[str] = (), damaged: str = "run the
     return run
 
 
-def write_json(file: Path, content: dict) -> None:
+def write_json(file: Path, content: dict[str, Any]) -> None:
     """Write a JSON file atomically; floats that are not finite become null, since JSON has none."""
     write_text(file, json.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
 
 
-def refuse_other_settings(file: Path, earlier: dict, wanted: dict, remedy: str) -> None:
+def refuse_other_settings(file: Path, earlier: dict[str, Any], wanted: dict[str, Any], remedy: str) -> None:
     """Raise RunError if the settings recorded in `file` are not those of this command, written as JSON."""
     wanted = json.loads(json.dumps(wanted))
     for key in wanted | earlier:
@@ -101,7 +101,7 @@ def held_in_all(reports: Sequence[Any]) -> dict[str, float]:
     }
 
 
-def describe(totals: dict) -> str:
+def describe(totals: dict[str, float]) -> str:
     """One line for people."""
     return (
         f"{totals['frames']} frames at {totals['fps']:.2f} FPS ({totals['fps_with_files']:.2f} with files), memory "

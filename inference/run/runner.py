@@ -23,7 +23,7 @@ from model.processes import Processes
 def run_sequences(
     sequences: Sequence[FolderSequence], segmenter: ViewSegmenter, folder: RunFolder, processes: Processes,
     overwrite: bool = False, wanted: Callable[[Any], frozenset[str] | None] = lambda _: None,
-) -> dict:
+) -> dict[str, Any]:
     """Segment every sequence, each process its share; returns the content of run.json.
 
     Sequences that an earlier run with the same settings finished are kept. `wanted` names the frames of a sequence
@@ -51,7 +51,7 @@ def run_sequences(
 
 
 def run_sequence(
-    sequence: FolderSequence, segmenter: ViewSegmenter, writer: SequenceWriter, bar: tqdm,
+    sequence: FolderSequence, segmenter: ViewSegmenter, writer: SequenceWriter, bar: "tqdm[Any]",
     wanted: frozenset[str] | None = None, recorder: Recorder | None = None,
 ) -> SequenceReport:
     """Segment one sequence with a fresh segmenter; write the masks of the `wanted` frames (None: all).
@@ -85,7 +85,7 @@ def run_sequence(
     return meter.report()
 
 
-def _finish_run(folder: RunFolder, sequences: Sequence[FolderSequence], write: bool) -> dict:
+def _finish_run(folder: RunFolder, sequences: Sequence[FolderSequence], write: bool) -> dict[str, Any]:
     """Gather the reports of all processes into run.json."""
     run = read_run(folder.output)
     for outdated in ("scores", "scores_per_sequence"):      # of an earlier selection of sequences, perhaps

@@ -24,7 +24,7 @@ class BackgroundWriter:
     """
 
     def __init__(self, name: str) -> None:
-        self._queue: queue.Queue[tuple | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[object, ...] | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
 

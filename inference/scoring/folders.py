@@ -1,6 +1,7 @@
 """Scoring any two folders of masks: which sequences both have, which protocol they follow, everything as JSON."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def guess_binary(truths: dict[str, dict[str, Path]]) -> bool:
     return all(labels <= {0, 1} or labels <= {0, 255} for labels in values)
 
 
-def as_json(scores: list[SequenceScores], binary: bool) -> dict:
+def as_json(scores: list[SequenceScores], binary: bool) -> dict[str, Any]:
     """Everything that was scored, the values of every frame included."""
     return {
         "single_object": binary,

@@ -20,7 +20,7 @@ class LiveScores:
     def __init__(self, objects: list[int], pool: Executor) -> None:
         self._pool = pool
         self._scores: dict[int, tuple[list[float], list[float]]] = {number: ([], []) for number in objects}
-        self._waiting: deque[Future] = deque()
+        self._waiting: deque[Future[list[tuple[float, float]]]] = deque()
 
     def add(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Score a frame's label maps, [H, W] uint8 each; neither may change afterwards."""

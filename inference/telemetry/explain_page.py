@@ -11,6 +11,7 @@ import json
 import zlib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,7 +29,7 @@ _SETTINGS = tuple(each.name for each in fields(MemoryOptions))
 _QUALITY = 72         # of the JPEGs: a frame of 320 pixels takes about 10 kB
 
 
-def page(clips: list[Explained], run: dict, title: str) -> str:
+def page(clips: list[Explained], run: dict[str, Any], title: str) -> str:
     """The page of these sequences of a run (the content of its run.json)."""
     scores = run.get("scores_per_sequence") or {}
     content = {
@@ -40,7 +41,7 @@ def page(clips: list[Explained], run: dict, title: str) -> str:
     return TEMPLATE.read_text(encoding="utf-8").replace(_PLACE, text)
 
 
-def _sequence(clip: Explained, score: float | None) -> dict:
+def _sequence(clip: Explained, score: float | None) -> dict[str, Any]:
     sources = _sources(clip.telemetry.moments)
     frames = _frames(len(clip.telemetry.lines), sources)
     moments = [_of_sources(moment, sources) for moment in clip.telemetry.moments]

@@ -39,16 +39,19 @@ class Moment:
 
     @property
     def survivors(self) -> np.ndarray:
-        return self.rows[~self.rows["left"]]
+        survivors: np.ndarray = self.rows[~self.rows["left"]]
+        return survivors
 
     @property
     def evicted(self) -> np.ndarray:
-        return self.rows[self.rows["left"]]
+        evicted: np.ndarray = self.rows[self.rows["left"]]
+        return evicted
 
     @property
     def rates(self) -> np.ndarray:
         """Uses over age (at least 1) of every row: the score of the thesis's index `topk`."""
-        return self.rows["uses"] / np.maximum(self.frame - self.rows["written"], 1)
+        rates: np.ndarray = self.rows["uses"] / np.maximum(self.frame - self.rows["written"], 1)
+        return rates
 
 
 class MomentLog:
@@ -94,7 +97,7 @@ class SequenceTelemetry:
     """What a run recorded of one sequence."""
 
     sequence: str
-    lines: list[dict]                # one per frame: `inference.telemetry.recorder.describe_frame`
+    lines: list[dict[str, Any]]      # one per frame: `inference.telemetry.recorder.describe_frame`
     moments: list[Moment]
     grid: tuple[int, int]            # (h, w)
     size: tuple[int, int]            # (H, W)

@@ -1,6 +1,7 @@
 """Figures of what a memory bank kept: survivors on the frames they come from, usage over age, occupancy over time."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -191,7 +192,7 @@ def _source(axes: Axes, clip: Explained, moment: Moment, source: int, norm: LogN
     axes.set_xlabel(f"{stays.sum()} held, {(stays & shows).sum()} on objects", fontsize=7, labelpad=2)
 
 
-def _bands(lines: list[dict]) -> tuple[list[int], np.ndarray]:
+def _bands(lines: list[dict[str, Any]]) -> tuple[list[int], np.ndarray]:
     """(first source of each band, entries [bands, frames]): the first frame alone, then at most _GROUPS more."""
     sources = sorted({int(source) for line in lines for source in line["sources"]})
     others = np.array_split(sources[1:], min(_GROUPS, max(1, len(sources) - 1)))
@@ -204,7 +205,7 @@ def _bands(lines: list[dict]) -> tuple[list[int], np.ndarray]:
     return [group[0] for group in groups], bands
 
 
-def _objects(axes: Axes, lines: list[dict]) -> None:
+def _objects(axes: Axes, lines: list[dict[str, Any]]) -> None:
     """Stored entries that show an object or lie beside it, over time."""
     numbers = sorted({int(number) for line in lines for number in line["objects"]})
     for number in numbers:

@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
@@ -132,10 +132,11 @@ class Ledger:
         same = self.rows[_IDENTITY][:both] == before[_IDENTITY][:both]
         self.rows["uses"][:both] = np.where(same, before["uses"][:both], 0)
         gone = np.concatenate([~same, np.ones(len(before) - both, bool)])
-        return before[:held][gone[:held]]
+        evicted: np.ndarray = before[:held][gone[:held]]
+        return evicted
 
 
-def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, evicted: int) -> dict:
+def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, evicted: int) -> dict[str, Any]:
     """A line: what the bank holds after the step of `frame`. Survivors are the entries that a read would see.
 
     evicted: stored entries that this frame's write removed. written: whether the bank holds this frame, stored or

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict
+from typing import Any
 
 from tqdm import tqdm
 
@@ -20,8 +21,8 @@ from model.training.signals import StopSignals
 
 
 def segment_video(
-    frames: Generator[Frame, None, None] | ReadAhead[Frame], segmenter: ViewSegmenter, output: VideoOutput, bar: tqdm,
-    view: LiveView | None = None,
+    frames: Generator[Frame, None, None] | ReadAhead[Frame], segmenter: ViewSegmenter, output: VideoOutput,
+    bar: "tqdm[Any]", view: LiveView | None = None,
 ) -> SequenceReport:
     """Segment a video of unknown length with a fresh segmenter, one frame in memory at a time.
 
@@ -55,7 +56,7 @@ def segment_video(
     return meter.report()
 
 
-def write_record(folder: OutputFolder, run: RunFolder, report: SequenceReport, announced: int | None) -> dict:
+def write_record(folder: OutputFolder, run: RunFolder, report: SequenceReport, announced: int | None) -> dict[str, Any]:
     """Write run.json, the mark of a finished video; returns its totals."""
     totals = asdict(report) | {
         "fps": report.frames / report.seconds, "fps_with_files": report.frames / report.wall_seconds,
