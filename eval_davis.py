@@ -7,6 +7,8 @@ official toolkit's two CSVs. To resume a stopped run, run the same command again
 torchrun --nproc-per-node 2 eval_davis.py ...
 """
 
+from typing import Any
+
 from dataset.davis import has_full_ground_truth
 from dataset.folder import FolderSequence
 from inference.commands import LESS_MEMORY, command
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(describe(record["totals"]))
 
 
-def score(sequences: list[FolderSequence], record: dict, folder: RunFolder, data: DavisOptions) -> None:
+def score(sequences: list[FolderSequence], record: dict[str, Any], folder: RunFolder, data: DavisOptions) -> None:
     """Score the result folder, print the table, write the CSVs and add the scores to run.json."""
     scores = score_results({s.name: s.ground_truth for s in sequences}, folder.output, data.year == 2016)
     print(format_table(scores))

@@ -11,6 +11,7 @@ Several processes share the videos: torchrun --nproc-per-node 2 eval_youtube.py 
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dataset.files import atomic_write
 from dataset.image_files import list_images
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def score(
-    videos: list[YouTubeSequence], record: dict, folder: RunFolder, results: ResultOptions, truth_root: Path
+    videos: list[YouTubeSequence], record: dict[str, Any], folder: RunFolder, results: ResultOptions, truth_root: Path
 ) -> None:
     """Score if the ground truth covers every required frame; add the scores to run.json."""
     found = {video.name: {path.stem: path for path in list_images(truth_root / video.name)} for video in videos}

@@ -113,7 +113,7 @@ def positive(text: str) -> int:
     return number
 
 
-def _add_flag(group: Any, each: Field, kind: Any, default: Any) -> None:
+def _add_flag(group: Any, each: Field[Any], kind: Any, default: Any) -> None:
     shared = {"default": argparse.SUPPRESS, "help": _help(each, default)}
     if kind is bool and default is False:
         group.add_argument(_flag(each.name), action="store_true", **shared)
@@ -127,8 +127,8 @@ def _add_flag(group: Any, each: Field, kind: Any, default: Any) -> None:
         )
 
 
-def _help(each: Field, default: Any) -> str:
-    text = each.metadata["help"]
+def _help(each: Field[Any], default: Any) -> str:
+    text: str = each.metadata["help"]
     if default is MISSING:
         return f"{text} (required)"
     if default is None or default is False or "(default" in text:

@@ -13,7 +13,8 @@ from model.training.signals import ignore_stop_signals
 
 
 def load_batches(
-    samples: Dataset[dict[str, Tensor]], config: TrainingConfig, processes: Processes, start: int, device: torch.device
+    samples: Dataset[dict[str, Tensor | int]], config: TrainingConfig, processes: Processes, start: int,
+    device: torch.device,
 ) -> Generator[dict[str, Tensor], None, None]:
     """This process's share of every batch, from iteration `start` to the last. Close the generator after an error.
 
