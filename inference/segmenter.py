@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ class VideoSegmenter:
         for name, value in content["segmenter"].items():
             setattr(self, name, value)
 
-    def _made(self) -> dict:
+    def _made(self) -> dict[str, Any]:
         return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
 
     @property

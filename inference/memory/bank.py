@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -122,7 +123,7 @@ class MemoryBank:
         else:
             entries.temporary = appended
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """All that a bank with the same options needs to continue from here: copies of tensors, and plain values."""
         policy = {name: value for name, value in vars(self.policy).items() if name != "options"}
         return {
@@ -130,7 +131,7 @@ class MemoryBank:
             "entries": None if self.entries is None else self.entries.state(),
         }
 
-    def restore(self, state: dict, device: torch.device) -> None:
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
         """Continue from a `state`. Raises MemoryConfigError if it comes from a bank with other options."""
         if state["made"] != self._made():
             raise MemoryConfigError(f"expected the state of a bank {self._made()}, found one of {state['made']}")
@@ -138,7 +139,7 @@ class MemoryBank:
         self.cells, self.frozen = state["cells"], state["frozen"]
         self.entries = None if state["entries"] is None else Entries.restored(state["entries"], device)
 
-    def _made(self) -> dict:
+    def _made(self) -> dict[str, Any]:
         options = asdict(self.policy.options) | {"memory_frames": self.frames, "top_k": self.top_k}
         return {"policy": type(self.policy).__name__, **options}
 

@@ -5,7 +5,7 @@ rows of the entries that it evicts, and `written` and `cell` say where each came
 temporary frame.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -168,7 +168,7 @@ class Entries:
         """Rows of the stored entries, oldest write first, then raster order."""
         return torch.argsort(self.written * (self.cell.max() + 1) + self.cell) if self.held else self.cell
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """The visible rows, as tensors and plain values that share nothing with these entries."""
         return {
             "rows": self.rows, "held": self.held, "temporary": self.temporary, "since": list(self.since),
@@ -177,7 +177,7 @@ class Entries:
         }
 
     @classmethod
-    def restored(cls, state: dict, device: torch.device) -> "Entries":
+    def restored(cls, state: dict[str, Any], device: torch.device) -> "Entries":
         """Entries as they were at `state()`, on `device`."""
         rows, values = state["rows"], state["values"]
         entries = cls(0, state["buffers"]["key"], values[0][None].to(device))

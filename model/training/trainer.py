@@ -65,8 +65,9 @@ class Trainer:
     """
 
     def __init__(
-        self, network: STCN, samples: Dataset[dict[str, Tensor]], config: TrainingConfig, objective: ObjectiveConfig,
-        output: Path, device: torch.device, description: dict[str, Any], validation: Validation | None = None,
+        self, network: STCN, samples: Dataset[dict[str, Tensor | int]], config: TrainingConfig,
+        objective: ObjectiveConfig, output: Path, device: torch.device, description: dict[str, Any],
+        validation: Validation | None = None,
     ) -> None:
         self.processes = Processes.of_training(device)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()

@@ -9,7 +9,7 @@ from dataset.davis import davis_sequences
 from dataset.folder import FolderSequence
 from dataset.masks import read_labels, write_labels
 from inference.scoring.davis import score_results
-from inference.scoring.metrics import boundary_accuracy_plain, region_similarity, statistics
+from inference.scoring.metrics import Statistics, boundary_accuracy_plain, region_similarity, statistics
 from scripts.benchmarks.measure import Measurement, measure_in_turn, ratio
 
 
@@ -37,7 +37,7 @@ def _shifted_truth(sequence: FolderSequence, folder: Path) -> None:
         write_labels(folder / f"{name}.png", read_labels(sequence.ground_truth[names[max(0, index - 3)]]))
 
 
-def _plain(sequence: FolderSequence, folder: Path) -> tuple:
+def _plain(sequence: FolderSequence, folder: Path) -> tuple[Statistics, Statistics]:
     j, f = [], []
     for name in sequence.frame_names[1:-1]:
         truth, prediction = read_labels(sequence.ground_truth[name]) > 0, read_labels(folder / f"{name}.png") > 0

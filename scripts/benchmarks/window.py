@@ -65,7 +65,9 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
             )
 
 
-def _measure(sequence: FolderSequence, objects: int, networks: dict, precision: str) -> tuple[dict, float, float]:
+def _measure(
+    sequence: FolderSequence, objects: int, networks: dict[str, STCN], precision: str
+) -> tuple[dict[str, tuple[list[float], list[float]]], float, float]:
     """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
     pairs, guide = {}, _WatchedDecoding(networks["given"])
     for name, network in networks.items():
