@@ -113,7 +113,7 @@ def test_each_frame_is_encoded_once(root, weights, tmp_path, calls, capsys):
 
 
 @pytest.mark.usefixtures("_steady_clock")
-def test_a_stopped_ablation_goes_on_and_ends_with_the_same_bytes(root, weights, tmp_path, calls, monkeypatch):
+def test_a_stopped_ablation_resumes_and_ends_with_the_same_bytes(root, weights, tmp_path, calls, monkeypatch):
     arguments = ("--memory", "lfu", "--memory-frames", "1", "2")
     run_ablation(root, weights, tmp_path / "whole", *arguments)
     with monkeypatch.context() as patch:
@@ -225,8 +225,8 @@ def test_bad_input_is_one_line_and_exit_status_2(root, weights, tmp_path, capsys
         (tmp_path / "DAVIS", "out", (), "clip-002: expected an annotation of each of the 6 frames"),
         (root, "out", ("--include-last",), "memory_frames 1: expected at least 2"),
         (root, "out", ("--short-side", "7"), "--short-side 7: expected 0, or at least 16"),
-        (root, "out", ("--top-k", "0"), "expected a whole number of at least 1, found '0'"),
-        (root, "out", ("--weights", "nowhere.pth"), "nowhere.pth: expected weights"),
+        (root, "out", ("--top-k", "0"), "top_k 0: expected at least 1"),
+        (root, "out", ("--weights", "nowhere.pth"), "nowhere.pth: expected a weights file"),
         (root, "taken", ("--write-masks",), "clip-001: expected no such folder or file before the run"),
         (root, "damaged", (), "clip-001.json: expected the record of a sequence's settings"),
     ):

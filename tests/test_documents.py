@@ -112,7 +112,7 @@ def test_keys_in_inline_code_exist():
         for code in inline_code(document):
             for section, key in re.findall(r"\b(data|network|training|objective|validation)\.([a-z_]+)\b", code):
                 fields = {field.name for field in dataclasses.fields(hints.get(section, sections[section]))}
-                assert key in fields | {"pth"}, f"{document}: `{code}`: {section} has no {key}"
+                assert key in fields | {"pth", "py"}, f"{document}: `{code}`: {section} has no {key}"
 
 
 def test_links_and_files_in_inline_code_exist():

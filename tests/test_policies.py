@@ -134,7 +134,7 @@ def test_afb_merges_what_it_knows_and_stores_the_rest():
     entries.held = 4
     new = torch.cat([old[:2] * 2, old[4:6]])                                       # two alike, two not
     entries.add_objects(2, 5)
-    kept = AdaptiveFeatureBank().merge(entries, new, torch.full((2, 4, VALUE), 6.0))
+    kept = AdaptiveFeatureBank().before_write(entries, new, torch.full((2, 4, VALUE), 6.0))
     assert kept.tolist() == [False, False, True, True]
     torch.testing.assert_close(entries.keys[:2], old[:2] * 1.2)                    # 0.8 * 1 + 0.2 * 2
     torch.testing.assert_close(entries.values(0)[:, 0], torch.tensor([2.0, 2.0, 1.0, 1.0]))
@@ -201,6 +201,6 @@ def test_novelty_forgets_what_something_newer_resembles():
     entries.write(torch.arange(4), torch.eye(4) * 3, torch.zeros(1, 4, 1), now=0)
     entries.held = 4
     policy = AnchoredNovelty()
-    policy.merge(entries, torch.eye(4)[[2, 1]] * torch.tensor([[2.9], [2.0]]), torch.zeros(1, 2, 1))
+    policy.before_write(entries, torch.eye(4)[[2, 1]] * torch.tensor([[2.9], [2.0]]), torch.zeros(1, 2, 1))
     assert policy.evict(entries, 2, now=5).tolist() == [2, 1]
     torch.testing.assert_close(entries.usage[2].item(), math.exp(-(0.1**2) / 2), rtol=1e-5, atol=0)
