@@ -7,8 +7,11 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 $python -m ruff check .
 $python -m mypy
+# One process per core, each with one thread: threads that wait for one another would take the cores from the others.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+pytest="$python -m pytest --numprocesses ${TEST_PROCESSES:-auto} --dist worksteal"
 if [ "${1:-}" = "--quick" ]; then
     shift
-    exec $python -m pytest -m "not slow" "$@"
+    exec $pytest -m "not slow" "$@"
 fi
-exec $python -m pytest "$@"
+exec $pytest "$@"

@@ -24,7 +24,7 @@ HALF = 1e-3       # of arrays stored in half precision
         pytest.param("multi_hard", "multi", torch.float64, 1e-9, 1e-8, marks=pytest.mark.slow),
         pytest.param("single", "single", torch.float32, 1e-5, 1e-3, marks=pytest.mark.slow),
         pytest.param("multi", "multi", torch.float32, 1e-5, 1e-3, marks=pytest.mark.slow),
-        ("multi_hard", "multi", torch.float32, 1e-5, 1e-3),
+        pytest.param("multi_hard", "multi", torch.float32, 1e-5, 1e-3, marks=pytest.mark.slow),
     ],
 )
 def test_training_step(name, layout, dtype, loss_tolerance, gradient_tolerance, shared, seeded_network):

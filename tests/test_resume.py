@@ -53,6 +53,7 @@ def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path, workers):
     assert read_file(saved)["training"]["iteration"] > 0
 
 
+@pytest.mark.slow
 def test_an_earlier_checkpoint_does_not_mix_with_later_ones(config, tmp_path, capsys):
     train_stage(config, tmp_path / "run", "--set", "training.save_every=2")
     with pytest.raises(SystemExit, match="2"):
@@ -67,6 +68,7 @@ def test_a_second_run_does_not_overwrite_the_first(config, tmp_path, capsys):
     assert "resume with --resume auto" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_best_score_survives_a_resume(config, tmp_path):
     root = yaml.safe_load(config.read_text())["data"]["sources"][1]["root"]
     train_stage(config, tmp_path / "run", "--set", f"validation={{davis_root: {root}, every: 3}}")

@@ -80,6 +80,7 @@ def test_objects_move_smoothly():
     assert (masks[0] & masks[-1]).sum() < 0.9 * (masks[0] | masks[-1]).sum()
 
 
+@pytest.mark.slow
 def test_some_object_leaves_the_frame_and_returns():
     def returns(seed: int) -> bool:
         labels = labels_of(SyntheticClip(seed, SIZE), 120)
