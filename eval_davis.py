@@ -28,7 +28,7 @@ from scripts.arguments import CommandParser
 @command(less=LESS_MEMORY)
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
-    data, run, runtime = options[DavisOptions], options[RunOptions], options[RuntimeOptions]
+    data, run, runtime = options[DavisOptions], options[RunOptions], options[RuntimeOptions].resolved()
     views, memory = options[ViewOptions], options[MemoryOptions]
     sequences, processes = data.read(), Processes.of_evaluation()
     folder = run_folder("eval_davis", run, runtime, [views, memory, data], processes=processes.count)

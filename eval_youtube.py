@@ -48,7 +48,7 @@ class ResultOptions(Options):
 @command(less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
-    data, run, runtime = options[YouTubeOptions], options[RunOptions], options[RuntimeOptions]
+    data, run, runtime = options[YouTubeOptions], options[RunOptions], options[RuntimeOptions].resolved()
     views, memory, results = options[ViewOptions], options[MemoryOptions], options[ResultOptions]
     videos, processes = data.read(), Processes.of_evaluation()
     folder = run_folder("eval_youtube", run, runtime, [views, memory, data], MASKS, processes.count)

@@ -20,7 +20,7 @@ import yaml
 from dataset.clips import ClipConfig, Clips
 from dataset.files import write_text
 from inference.commands import command
-from inference.device import device_of
+from inference.device import DEVICES, device_of
 from inference.validation import ValidationConfig, make_validation
 from model import STCN, ConfigError, NetworkConfig
 from model.checkpoint import load_state, read_weights
@@ -63,9 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
     resume(trainer, options.resume)
     if trainer.processes.first:
         output.mkdir(parents=True, exist_ok=True)
-        write_text(output / "config.yaml", yaml.safe_dump(to_mapping(config), sort_keys=False))
+        write_text(output / "config.yaml", yaml.safe_dump(trainer.description, sort_keys=False))
         millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-        print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, {trainer.device}, to {output}")
+        print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, {trainer.device} in "
+              f"{trainer.precision}, to {output}")
     final = trainer.run()
     if trainer.processes.first:
         print(f"wrote {final}")
@@ -82,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", metavar="auto|FILE", help="resume from the newest checkpoint in --output, or "
                         "from a file")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name of the YAML>)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n (default: auto)")
+    parser.add_argument("--device", default="auto", help=f"{DEVICES} (default: auto)")
     return parser
 
 

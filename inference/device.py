@@ -7,21 +7,33 @@ import torch
 
 from model.errors import ConfigError
 
+DEVICES = "auto, cpu, cuda, cuda:n, mps, xpu or xpu:n"
+
 
 def device_of(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:n -> a device that exists; under torchrun auto and cuda are the process's own.
+    """One of DEVICES -> a device that exists; auto is the accelerator if there is one, and otherwise the CPU.
 
-    Raises ConfigError.
+    Under torchrun auto, cuda and xpu are the process's own. Raises ConfigError.
     """
-    torch.backends.cudnn.allow_tf32 = False      # fp32 means fp32 on every device; bf16 is there for speed
-    count = torch.cuda.device_count()
+    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", name):
+        raise ConfigError(f"--device {name}: expected {DEVICES}")
+    found, count = _accelerators()
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % max(1, count)}"
-    if not re.fullmatch(r"cpu|cuda:\d+", name):
-        raise ConfigError(f"--device {name}: expected auto, cpu, cuda or cuda:n")
+        name = found if re.fullmatch("cuda|mps|xpu", found) else "cpu"
+    if name in ("cuda", "xpu"):
+        name = f"{name}:{int(os.environ.get('LOCAL_RANK', 0)) % max(1, count)}"
     device = torch.device(name)
-    if device.type == "cuda" and device.index >= count:
-        raise ConfigError(f"--device {name}: found {count} CUDA devices; use --device cpu")
+    if device.type == "cpu":
+        return device
+    if device.type != found:
+        instead = f"; use --device {found}" if found else ""
+        raise ConfigError(f"--device {name}: found {found or 'no accelerator'}{instead or '; use --device cpu'}")
+    if device.index is not None and device.index >= count:
+        raise ConfigError(f"--device {name}: found {count} {device.type} devices, counted from 0")
     return device
+
+
+def _accelerators() -> tuple[str, int]:
+    """The kind of accelerator that PyTorch can use here, such as cuda, and how many; ("", 0) if there is none."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return (found.type, torch.accelerator.device_count()) if found else ("", 0)

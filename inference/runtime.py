@@ -1,24 +1,27 @@
 """How the network runs: device, precision, decoding; and the network made ready for it."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from inference.device import device_of
+from inference.device import DEVICES, device_of
 from inference.options import Options, option
 from model.checkpoint import load_network
 from model.errors import ConfigError
 from model.fast import prepare_for_inference
 from model.network import STCN
+from model.precision import describe_auto, resolve_precision
 
 
 @dataclass(frozen=True)
 class RuntimeOptions(Options):
     """How the network runs."""
 
-    device: str = option("auto", "auto, cpu, cuda or cuda:n", recorded=False)
-    precision: Literal["fp32", "bf16", "fp16", "fp64"] = option(
-        "fp32", "of the network; bf16 is fast on hardware with units for it, fp64 is the plain path: slow and exact")
+    device: str = option("auto", DEVICES, recorded=False)
+    precision: Literal["fp32", "bf16", "fp16", "tf32", "fp64", "auto"] = option(
+        "fp32", "of the network; bf16 is fast on hardware with units for it; auto: bf16 there, otherwise fp32; "
+        "tf32: fp32 with TF32 convolutions, on NVIDIA GPUs; fp64: the plain path, slow and exact")
     decode: Literal["full", "window"] = option(
         "full", "window: decode only where an object can be, which is faster with nearly the same masks",
         label="decoded in windows")
@@ -32,6 +35,17 @@ class RuntimeOptions(Options):
             raise ConfigError("--compile: windows differ at every frame and cannot be compiled; omit --decode window")
         if self.precision == "fp64" and (self.compile or self.decode == "window"):
             raise ConfigError("--precision fp64: this is the plain path; omit --compile and --decode window")
+
+    def resolved(self) -> "RuntimeOptions":
+        """The same options with what their precision becomes on their device; prints it for "auto".
+
+        Raises ConfigError for a device that does not exist.
+        """
+        device = device_of(self.device)
+        precision: Any = resolve_precision(self.precision, device)
+        if self.precision == "auto" and os.environ.get("RANK", "0") == "0":
+            print(describe_auto(precision, device))
+        return replace(self, precision=precision)
 
 
 def load_for(runtime: RuntimeOptions, weights: str | Path) -> STCN:

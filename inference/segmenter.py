@@ -20,7 +20,7 @@ from model.errors import CheckpointError
 from model.fast import prepare_for_inference
 from model.geometry import padding, unpad
 from model.network import STCN, normalize
-from model.precision import PRECISIONS
+from model.precision import PRECISIONS, in_own_precision, resolve_precision
 from model.storage import read_file, save_file
 
 _STATE = ("frame_index", "last_write", "_known", "_size")
@@ -33,8 +33,8 @@ class VideoSegmenter:
         network: on the device to compute on. A prepared copy of it is used (`model.fast`): the same masks, faster.
         memory: a bank of `build_memory`; one bank serves one video at a time.
         memory_every: a frame is stored if at least this many frames have passed since the last one stored.
-        precision: "fp32", "bf16" or "fp16" for the prepared network; matching stays in fp32. "fp64": everything in
-        float64, on the plain path.
+        precision: "fp32", "bf16", "fp16", "tf32" or "auto" for the prepared network (`model.precision`); matching stays
+        in fp32. "fp64": everything in float64, on the plain path.
         plain: use the network as it is, in fp32 or fp64, and read by dense weights: the oracle of the fast path.
         decode: "full", or "window": decode only where an object can be (`inference.decoding`).
     """
@@ -47,6 +47,8 @@ class VideoSegmenter:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
+        self.device = next(network.parameters()).device
+        precision = resolve_precision(precision, self.device)
         plain = plain or precision == "fp64"
         self.precision = "fp32" if plain and precision != "fp64" else precision
         self.network = _plain(network, precision) if plain else prepare_for_inference(network, precision)
@@ -54,7 +56,6 @@ class VideoSegmenter:
         self.decode, self.decoding = decode, DECODINGS[decode](self.network)
         self.memory, self.memory_every = memory, memory_every
         self.memory.plain = plain
-        self.device = next(network.parameters()).device
         self.dtype = PRECISIONS[self.precision]
         self.reset()
 
@@ -104,6 +105,7 @@ class VideoSegmenter:
         return sorted(self._known)
 
     @torch.inference_mode()
+    @in_own_precision
     def encode(self, frame: np.ndarray) -> "Encoded":
         """The part of `step` that depends on the frame [H, W, 3] alone: equal in all segmenters of one network."""
         if self.device.type == "cuda":
@@ -114,6 +116,7 @@ class VideoSegmenter:
         return Encoded(image, self.network.encode_key(image))
 
     @torch.inference_mode()
+    @in_own_precision
     def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
         """Segment the next frame.
 

@@ -67,7 +67,8 @@ class KeyEncoder(nn.Module):
 
     def forward(self, frame: Tensor) -> FrameFeatures:
         f4, f8, f16 = self.trunk(frame)
-        key = self.key_projection(f16.to(self.key_projection.weight.dtype))     # in a half-precision network, fp32
+        with torch.autocast(f16.device.type, enabled=False):       # squared distances lose too much in half precision
+            key = self.key_projection(f16.to(self.key_projection.weight.dtype))
         return FrameFeatures(key, self.thin_projection(f16), f16, f8, f4)
 
 

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.network import STCN
-from model.precision import PRECISIONS
+from model.precision import PRECISIONS, resolve_precision
 from model.shared_convolution import share_convolutions
 
-FAST_PRECISIONS = ("fp32", "bf16", "fp16")
+FAST_PRECISIONS = ("fp32", "bf16", "fp16", "tf32")
 
 
 @torch.no_grad()
@@ -22,12 +22,13 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
     """A faster copy of `network`, in evaluation mode. A network prepared in this precision is returned as it is.
 
     Args:
-        precision: "fp32", "bf16" or "fp16", of weights and activations. Keys are projected in fp32 in any case, because
-        squared distances lose too much in half precision.
+        precision: "fp32", "bf16", "fp16", "tf32" (fp32 weights) or "auto", of weights and activations. Half-precision
+        networks project keys in fp32, because squared distances lose too much in half precision.
         compiled: torch.compile the three stages, as CUDA graphs on a GPU. This takes a minute or more at the first
         frame of every size and number of objects.
     Raises ValueError for fp64, in which only the plain path runs, and for a network prepared in another precision.
     """
+    precision = resolve_precision(precision, next(network.parameters()).device)
     if precision not in FAST_PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(FAST_PRECISIONS)} to prepare a network in, found "
                          f"{precision}; the plain path, which needs no preparation, runs in fp64")

@@ -56,7 +56,7 @@ class AblationOptions(Options):
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
     data, run = options[DavisOptions], options[AblationOptions]
-    runtime, views = options[RuntimeOptions], options[ViewOptions]
+    runtime, views = options[RuntimeOptions].resolved(), options[ViewOptions]
     sequences = data.read()
     settings, notes = settings_of(options.lists(MemoryOptions))
     for note in notes:

@@ -25,10 +25,13 @@ import importlib
 import json
 from dataclasses import asdict
 
+import torch
+
 from inference.commands import command
+from model.precision import float32_products, resolve_precision
 from scripts.arguments import CommandParser
 from scripts.benchmarks.figure import draw
-from scripts.benchmarks.measure import machine
+from scripts.benchmarks.measure import Measurement, machine
 
 SECTIONS = ("read", "stages", "video", "window", "files", "long", "loader", "train", "score")
 
@@ -39,6 +42,17 @@ def main(arguments: list[str] | None = None) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     about = machine()
     print("  ".join(f"{key}: {value}" for key, value in about.items()))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    options.precision = resolve_precision(options.precision, device)
+    with float32_products("fp32"):      # for sections that run the network without a segmenter
+        measured = measure(options, about)
+    if options.figure:
+        draw(measured, options.figure)
+        print(f"wrote {options.figure}")
+
+
+def measure(options: argparse.Namespace, about: dict[str, str | int]) -> list[Measurement]:
+    """Run the sections, print their measurements and add them to the output."""
     measured = []
     for section in options.only:
         for measurement in importlib.import_module(f"scripts.benchmarks.{section}").run(options):
@@ -46,9 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             measured.append(measurement)
             with options.output.open("a") as file:
                 file.write(json.dumps(asdict(measurement) | {"machine": about}) + "\n")
-    if options.figure:
-        draw(measured, options.figure)
-        print(f"wrote {options.figure}")
+    return measured
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
                         "the thesis's network, of a small one for long)")
     parser.add_argument("--sequence", default="car-shadow", help="of DAVIS val, for video (default: car-shadow)")
     parser.add_argument("--frames", type=int, default=10_000, help="length of the stream for long (default: 10000)")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32",
-                        help="for window, files and long")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16", "tf32", "auto"), default="fp32",
+                        help="for window, files and long (default: fp32)")
     parser.add_argument("--compare", choices=("plain", "none"), default="plain",
                         help="plain: run the plain fp32 path beside ours in stages and video (default: plain)")
     parser.add_argument("--compile", dest="compiled", action="store_true", help="a compiled network too in stages and "

@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def keys(options: Parsed) -> None:
-    data, given, runtime = options[DavisOptions], options[KeyOptions], options[RuntimeOptions]
+    data, given, runtime = options[DavisOptions], options[KeyOptions], options[RuntimeOptions].resolved()
     short_side = options[ViewOptions].short_side
     sequences = data.read()
     network = load_for(runtime, given.weights)

@@ -62,7 +62,7 @@ class VideoOptions(Options):
 @command(again="run it again with --overwrite", less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
-    given, runtime = options[VideoOptions], options[RuntimeOptions]
+    given, runtime = options[VideoOptions], options[RuntimeOptions].resolved()
     views, memory = options[ViewOptions], options[MemoryOptions]
     weights = given.weights or own_weights()
     video = open_video(given.input, excluded=given.mask)
@@ -97,7 +97,7 @@ def own_weights() -> Path:
 def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_options(VideoOptions)
-    parser.add_options(RuntimeOptions)
+    parser.add_options(RuntimeOptions, precision="auto")
     parser.add_options(ViewOptions, short_side=480)
     parser.add_options(MemoryOptions, title="memory bank")
     parser.add_config()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from model.precision import at_least_float32
+from model.precision import at_least_float32, supported_dtype
 
 BACKGROUND = 0      # `owner` of an entry that shows no object
 
@@ -41,7 +41,7 @@ class Entries:
     cell = Column(torch.int64)          # its raster index there
     known = Column(torch.int64)         # how many objects it has values for
     owner = Column(torch.int64)         # 1 + the object that it shows, or BACKGROUND
-    usage = Column(torch.float64)       # what the policy counts
+    usage = Column(torch.float64)       # what the policy counts; float32 on a device without float64
 
     def __init__(self, rows: int, key: Tensor, values: Tensor) -> None:
         """Allocate `rows` rows for keys like `key` [HW, C_k] and values like `values` [objects, HW, C_v]."""
@@ -49,7 +49,8 @@ class Entries:
         self.temporary = 0                               # rows after them that hold the temporary frame
         self.since: list[int] = []                       # of each object: the frame of the first write that knew it
         self.buffers = {"key": key.new_empty(rows, key.shape[1])} | {
-            name: torch.zeros(rows, dtype=dtype, device=key.device) for name, dtype in self.columns.items()
+            name: torch.zeros(rows, dtype=supported_dtype(dtype, key.device), device=key.device)
+            for name, dtype in self.columns.items()
         }
         self._values: list[Tensor] = []
         self._value_like = values.new_empty(0, values.shape[2])
@@ -118,7 +119,7 @@ class Entries:
 
     def use(self, indices: Tensor, amounts: Tensor, log: bool = False) -> None:
         """Add `amounts` to the usage of the visible rows `indices`, repeated ones summed (`log`: log(1 + sum))."""
-        usage, amounts = self.buffers["usage"], amounts.flatten().double()
+        usage, amounts = self.buffers["usage"], amounts.flatten().to(self.buffers["usage"].dtype)
         if log:
             total = torch.zeros_like(usage[: self.visible]).index_add_(0, indices.flatten(), amounts)
             usage[: self.visible] += total.log1p_()
@@ -182,7 +183,10 @@ class Entries:
         rows, values = state["rows"], state["values"]
         entries = cls(0, state["buffers"]["key"], values[0][None].to(device))
         entries.held, entries.temporary, entries.since = state["held"], state["temporary"], list(state["since"])
-        entries.buffers = {name: _enlarged(buffer.to(device), rows) for name, buffer in state["buffers"].items()}
+        entries.buffers = {
+            name: _enlarged(buffer.to(supported_dtype(buffer.dtype, device)).to(device), rows)
+            for name, buffer in state["buffers"].items()
+        }
         entries._values = [_enlarged(buffer.to(device), rows) for buffer in values]
         return entries
 

@@ -27,7 +27,7 @@ class AnchoredNovelty(Policy, name="novelty"):
     def before_write(self, entries: Entries, key: Tensor, values: Tensor) -> None:
         scale = 1 / math.sqrt(key.shape[1])
         distances = [torch.cdist(block, key).amin(1) for block in torch.split(entries.keys, _BLOCK)]
-        affinity = (-scale * torch.cat(distances).double().square()).exp()
+        affinity = (-scale * torch.cat(distances).to(entries.usage.dtype).square()).exp()
         entries.usage.copy_(torch.maximum(entries.usage, affinity))
 
     def score(self, entries: Entries, now: int) -> Tensor:

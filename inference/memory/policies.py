@@ -70,7 +70,7 @@ class Policy:
 
     def score(self, entries: Entries, now: int) -> Tensor:
         """Worth of each stored entry, [held]; the lowest leave first."""
-        return entries.written.double()
+        return entries.written.to(entries.usage.dtype)
 
     def protected(self, entries: Entries) -> Tensor:
         """Entries that leave only after all others, [held] bool."""

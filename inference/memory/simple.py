@@ -34,7 +34,7 @@ class LeastRecentlyUsed(Policy, name="lru"):
         entries.set_usage(matches.indices, now)
 
     def score(self, entries: Entries, now: int) -> Tensor:
-        return torch.maximum(entries.usage, entries.written.double())
+        return torch.maximum(entries.usage, entries.written.to(entries.usage.dtype))
 
 
 class RandomReplacement(Policy, name="random"):
@@ -45,4 +45,5 @@ class RandomReplacement(Policy, name="random"):
 
     def score(self, entries: Entries, now: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + now)
-        return torch.rand(entries.held, generator=generator, dtype=torch.float64).to(entries.written.device)
+        drawn = torch.rand(entries.held, generator=generator, dtype=torch.float64)
+        return drawn.to(entries.usage.dtype).to(entries.usage.device)

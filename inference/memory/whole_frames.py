@@ -32,7 +32,7 @@ class RestrictedMemory(Policy, name="rmem"):
     def score(self, entries: Entries, now: int) -> Tensor:
         frames, member = torch.unique(entries.written, return_inverse=True)
         relevance = entries.usage.new_zeros(len(frames)).index_add_(0, member, entries.usage)
-        age = (now - frames).clamp(min=1).double()
+        age = (now - frames).clamp(min=1).to(entries.usage.dtype)
         bonus: Tensor = (math.log1p(now) / age).sqrt()
         return (relevance + _BONUS * bonus)[member]
 
@@ -68,7 +68,7 @@ class DiverseFrames(Policy, name="readmem"):
         return admission
 
     def score(self, entries: Entries, now: int) -> Tensor:
-        scores = entries.written.double()
+        scores = entries.written.to(entries.usage.dtype)
         return scores if self.victim is None else scores.masked_fill(entries.written == self.victim, -1)
 
     def protected(self, entries: Entries) -> Tensor:
@@ -78,8 +78,8 @@ class DiverseFrames(Policy, name="readmem"):
         """(the frame that `key` should replace, the gain of the log-determinant); (None, 0) if no frame may leave."""
         order, written, frames = entries.order(), entries.written, torch.unique(entries.written).tolist()
         keys = [entries.keys[order[written[order] == frame]] for frame in frames]
-        vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key]]).double(), dim=1)
-        gram = vectors @ vectors.T + _JITTER * torch.eye(len(vectors), dtype=torch.float64, device=key.device)
+        vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key]]).to(entries.usage.dtype), dim=1)
+        gram = (vectors @ vectors.T).cpu().double() + _JITTER * torch.eye(len(vectors), dtype=torch.float64)
         members = list(range(len(vectors)))
         volume = _log_volume(gram, members[:-1])
         gains = {

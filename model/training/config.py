@@ -41,7 +41,7 @@ class TrainingConfig:
     warmup: int = option(0, at_least=0)           # iterations from 0 to lr
     lr_floor: float = 0.02                        # "linear": share of lr left at the end
     max_gradient_norm: float | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = option("fp32", on_resume="may differ")
+    precision: Literal["fp32", "bf16", "fp16", "tf32", "auto"] = option("auto", on_resume="may differ")
     compile: bool = option(False, on_resume="may differ")                # torch.compile the loss and the network
     seed: int = option(0, at_least=0)
     workers: int = option(2, at_least=0, on_resume="may differ")         # loading processes of each training process

@@ -23,7 +23,7 @@ from model.errors import CheckpointError, LossError
 from model.losses import mean_intersection_over_union
 from model.network import STCN, normalize
 from model.objective import ObjectiveConfig, clip_loss
-from model.precision import PRECISIONS
+from model.precision import PRECISIONS, float32_products, resolve_precision
 from model.processes import Processes
 from model.training.checkpoints import Checkpoints, read_checkpoint
 from model.training.config import TrainingConfig
@@ -60,7 +60,8 @@ class Trainer:
 
     Args:
         samples: map-style data set whose item i is sample i (see `dataset.clips.Clips`).
-        description: the resolved configuration, stored in every checkpoint.
+        description: the resolved configuration, stored in every checkpoint. Its precision becomes the one trained in:
+        "auto" is that of the checkpoint resumed, or else decided by the device.
         validation: decides which weights are kept as `best.pth`; None: no validation.
     """
 
@@ -73,6 +74,7 @@ class Trainer:
         self.network = network.to(device).to(memory_format=torch.channels_last).train()
         self.samples, self.config, self.output, self.device = samples, config, output, device
         self.description, self.validation = description, validation
+        self._compute_in(config.precision)
         self.checkpoints = Checkpoints(output, config.keep_checkpoints)
         self.iteration, self.best = 0, -math.inf              # finished iterations; best J&F so far
         module = ClipObjective(self.network, objective)
@@ -82,7 +84,6 @@ class Trainer:
         self.optimizer = kind(
             self.network.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
         )
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
 
     def run(self) -> Path:
         """Train to the end; returns the path of the final weights.
@@ -151,8 +152,8 @@ class Trainer:
         labels = batch["labels"].to(self.device, non_blocking=True)
         module = self.objective
         alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
-        precision = PRECISIONS[self.config.precision]
-        with alone:
+        precision = PRECISIONS[self.precision]
+        with alone, float32_products(self.precision):
             with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
                 outcome = self.objective(frames, labels, batch["num_objects"], self.iteration)
             self.scaler.scale(outcome["total"] / parts).backward()
@@ -164,6 +165,13 @@ class Trainer:
             values[f"iou_frame_{frame}"] = mean_intersection_over_union(masks[:, frame - 1], labels[:, frame], objects)
         values["gap"] = batch["gap"].float().mean().to(self.device)
         return values
+
+    def _compute_in(self, precision: str) -> None:
+        """Set the precision, and say so in the description."""
+        self.precision = resolve_precision(precision, self.device)
+        training = self.description.get("training", {}) | {"precision": self.precision}
+        self.description = self.description | {"training": training}
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def save(self) -> None:
         """Write a checkpoint to resume from."""
@@ -199,6 +207,8 @@ class Trainer:
     def _load(self, path: Path) -> None:
         content = read_checkpoint(path)
         training = content["training"]
+        if self.config.precision == "auto":
+            self._compute_in(training["config"].get("training", {}).get("precision", "auto"))
         load_state(self.network, content["network"], str(path))
         self.optimizer.load_state_dict(training["optimizer"])
         if training["scaler"] and self.scaler.is_enabled():
