@@ -26,8 +26,7 @@ def device_of(name: str) -> torch.device:
     if device.type == "cpu":
         return device
     if device.type != found:
-        instead = f"; use --device {found}" if found else ""
-        raise ConfigError(f"--device {name}: found {found or 'no accelerator'}{instead or '; use --device cpu'}")
+        raise ConfigError(f"--device {name}: found {found or 'no accelerator'}; use --device {found or 'cpu'}")
     if device.index is not None and device.index >= count:
         raise ConfigError(f"--device {name}: found {count} {device.type} devices, counted from 0")
     return device

@@ -47,7 +47,7 @@ def segment(source, mask, weights, *more, output=None):
     masks = mask if isinstance(mask, list) else [mask]
     segment_video.main([
         "--input", str(source), "--mask", *map(str, masks), "--weights", str(weights), "--output", str(output),
-        "--device", "cpu", "--memory-every", "2", "--top-k", "5", *map(str, more),
+        "--device", "cpu", "--precision", "fp32", "--memory-every", "2", "--top-k", "5", *map(str, more),
     ])
     return output
 

@@ -109,3 +109,13 @@ def test_what_cannot_be_prepared_is_refused(network):
         VideoSegmenter(fast, build_memory("lfu"), precision="fp64")
     with pytest.raises(ValueError, match="as it was loaded, found one prepared in bf16"):
         VideoSegmenter(fast, build_memory("lfu"))
+
+
+def test_keys_are_projected_in_fp32_under_autocast_too(tiny_network):
+    frame = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    encoder = tiny_network.key_encoder
+    with torch.autocast("cpu", torch.bfloat16):
+        features = encoder(frame)
+    assert features.f16.dtype == features.thin.dtype == torch.bfloat16
+    assert features.key.dtype == torch.float32
+    assert torch.equal(features.key, encoder.key_projection(features.f16.float()))

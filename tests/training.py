@@ -23,7 +23,7 @@ def write_tiny_stage(root):
     path.write_text(yaml.safe_dump({
         "network": NETWORK, "data": {"crop": 48, "sources": sources},
         "training": {"iterations": 6, "batch_size": 2, "lr": 1.0e-3, "workers": 0, "save_every": 3, "log_every": 2,
-                     "pretrained": False},
+                     "pretrained": False, "precision": "fp32"},
         "objective": {"bootstrap_start": 2, "bootstrap_span": 3, "regularizer": "dropout"},
     }))
     return path
