@@ -76,7 +76,7 @@ def cpu_flags() -> set[str]:
         lines = _CPU_INFO.read_text().splitlines()
         flags = {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.split()}
     except OSError:                                    # not Linux: what PyTorch knows of x86
-        known = getattr(torch.cpu, "get_capabilities", dict)()
+        known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         flags = {name for name, has in known.items() if has is True and name.startswith(("avx", "amx"))}
     isa = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
     if isa in _ISA_WITHOUT_HALF or os.environ.get("ATEN_CPU_CAPABILITY", "").lower() in ("default", "avx2"):
@@ -91,8 +91,9 @@ def float32_products(precision: str) -> Iterator[None]:
     PyTorch lets convolutions use TF32 by default. Matrix products stay exact with "tf32" as well: the largest is
     that of matching, whose squared distances need their digits. Other devices know no TF32.
     """
-    convolution, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
-    before = convolution.fp32_precision == "tf32", matmul.fp32_precision == "tf32"
+    cudnn: Any = torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
+    before = cudnn.conv.fp32_precision == "tf32", matmul.fp32_precision == "tf32"
     _allow_tf32(precision == "tf32", False)
     try:
         yield
@@ -123,7 +124,8 @@ def supported_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def _allow_tf32(convolutions: bool, products: bool) -> None:
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
     for owner, setting, wanted in ((cudnn, cudnn.conv, convolutions), (matmul, matmul, products)):
         if (setting.fp32_precision == "tf32") != wanted:
             owner.allow_tf32 = wanted                      # sets PyTorch's older and newer interface alike

@@ -102,7 +102,7 @@ def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group,
 
 
 def test_what_cannot_be_prepared_is_refused(network):
-    with pytest.raises(ValueError, match=r"expected one of fp32, bf16, fp16 .* found fp64; the plain path"):
+    with pytest.raises(ValueError, match=r"expected one of fp32, bf16, fp16, tf32 .* found fp64; the plain path"):
         prepare_for_inference(network, "fp64")
     fast = prepare_for_inference(network, "bf16")
     with pytest.raises(ValueError, match="as it was loaded, found one prepared in bf16"):
