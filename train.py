@@ -51,22 +51,19 @@ def main(arguments: list[str] | None = None) -> None:
     config = read_config(options.config, options.set)
     output = options.output or Path("runs") / options.config.stem
     samples = Clips(config.data, config.training.seed, config.training.batch_size, config.training.iterations)
-    validation = None
-    if config.validation:
-        validation = Validation(make_validation(config.validation), config.validation.every)
+    given = config.validation
+    validation = Validation(make_validation(given), given.every) if given else None
     torch.manual_seed(config.training.seed)
     network = build_network(config, options.init_weights)          # after the data: it may download weights
-    trainer = Trainer(
-        network, samples, config.training, config.objective, output, device_of(options.device), to_mapping(config),
-        validation,
-    )
+    device, description = device_of(options.device), to_mapping(config)
+    trainer = Trainer(network, samples, config.training, config.objective, output, device, description, validation)
     resume(trainer, options.resume)
     if trainer.processes.first:
         output.mkdir(parents=True, exist_ok=True)
         write_text(output / "config.yaml", yaml.safe_dump(trainer.description, sort_keys=False))
-        millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-        print(f"{millions:.1f} million parameters, {len(samples.rows)} clips an epoch, {trainer.device} in "
-              f"{trainer.precision}, to {output}")
+        size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+        rows, where = len(samples.rows), f"{device} in {trainer.precision}"
+        print(f"{size:.1f} million parameters, {rows} clips an epoch, {where}, to {output}")
     final = trainer.run()
     if trainer.processes.first:
         print(f"wrote {final}")
@@ -80,8 +77,7 @@ def parser() -> argparse.ArgumentParser:
                         help="override values of the YAML; may be given several times")
     parser.add_argument("--init-weights", type=Path, help="start from these weights: own or published STCN layout; "
                         "a network of one mask channel is widened for the video stage")
-    parser.add_argument("--resume", metavar="auto|FILE", help="resume from the newest checkpoint in --output, or "
-                        "from a file")
+    parser.add_argument("--resume", metavar="auto|FILE", help="resume from the newest checkpoint in --output or a file")
     parser.add_argument("--output", type=Path, help="run folder (default: runs/<name of the YAML>)")
     parser.add_argument("--device", default="auto", help=f"{DEVICES} (default: auto)")
     return parser
