@@ -1,51 +1,97 @@
 #!/usr/bin/env bash
-# Generates miniature data, trains, evaluates and writes a report: at most ten minutes on two cores (without the
-# installation). Run it again to resume after a stop; delete runs/quickstart to start over.
+# Segments a clip with the repository's own weights, then generates miniature data, trains both stages, evaluates five
+# memory banks and writes a report: at most ten minutes on two cores (without the installation). Run it again to resume
+# after a stop; delete runs/quickstart to start over.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 run=runs/quickstart
 data=$run/data
+clip=$run/first/DAVIS
 device=${DEVICE:-auto}
-started=$SECONDS
+videos=16
+frames=40
+size="240 416"    # height and width of the first clip
+mkdir -p $run
 
-step() { echo; echo "== $1 ($((SECONDS - started)) s so far)"; }
+seconds() { awk -F'\t' -v name="$2" '$1 == name { print $2 }' "$1" 2>/dev/null || true; }
 
-step "1/6  miniature data sets in the real layouts"
-if [ ! -e $data/.complete ]; then
-    $python scripts/make_synthetic.py --output $data --videos 24 --frames 48 --seed 0 --overwrite
-    touch $data/.complete
-else
-    echo "$data already exists"
+# What step $1 took so far: a step that was stopped adds the rest when it is resumed.
+took() { seconds $run/took.tsv "$1"; }
+
+begin() {    # name, what it does
+    name=$1
+    started=$SECONDS
+    before=$(took "$1")
+    echo; echo "== $1: $2 (about $(seconds $run/expected.tsv "$1") s)"
+    trap finish EXIT
+}
+
+finish() {
+    trap - EXIT
+    { grep -v "^$name	" $run/took.tsv 2>/dev/null || true; } > $run/took.partial
+    printf '%s\t%s\n' "$name" $((${before:-0} + SECONDS - started)) >> $run/took.partial
+    mv $run/took.partial $run/took.tsv
+}
+
+show() {     # shows the command and runs it
+    echo "\$ $*" | sed "s|$python|python|"
+    "$@"
+}
+
+if [ ! -e $run/expected.tsv ]; then
+    echo "Measuring this machine for some seconds ..."
+    $python scripts/quickstart_plan.py --output $run/expected.tsv --videos $videos --frames $frames --size $size \
+        --device $device
 fi
 
-step "2/6  training, first stage: still images, one object, one mask channel"
-$python train.py --config configs/quickstart_static.yaml --output $run/static --resume auto --device $device
+begin picture "the repository's own weights segment a generated clip"
+if [ ! -e $run/first.jpg ]; then
+    show $python scripts/make_synthetic.py --output $run/first --kind davis --videos 1 --frames $frames --size $size \
+        --seed 11 --overwrite
+    show $python scripts/segment_video.py --input $clip/JPEGImages/480p/clip-001 --weights compact --overwrite \
+        --mask $clip/Annotations/480p/clip-001/00000.png --output $run/first/result --device $device
+    show $python scripts/show_masks.py --images $clip/JPEGImages/480p/clip-001 --masks $run/first/result/masks \
+        --output $run/first.jpg
+fi
+finish
+echo "Look at $run/first.jpg: the first mask was given, the others were found."
 
-step "3/6  training, second stage: videos, several objects, two mask channels"
-$python train.py --config configs/quickstart_video.yaml --output $run/video --resume auto --device $device \
-    --init-weights $run/static/network.pth
+begin data "miniature data sets in the real layouts"
+if [ ! -e $data/.complete ]; then
+    show $python scripts/make_synthetic.py --output $data --videos $videos --frames $frames --seed 0 --overwrite
+    touch $data/.complete
+fi
+finish
 
-step "4/6  evaluation on held-out clips with five memory banks"
-weights=$run/video/network.pth
-evaluate() {
-    name=$1
-    shift
-    $python eval_davis.py --davis-root $data/DAVIS --year 2017 --weights $weights \
-        --output $run/$name --device $device "$@" | tail -n 2
+begin static "training, first stage: still images, one object, one mask channel"
+[ -e $run/static/network.pth ] || show $python train.py --config configs/quickstart_static.yaml --output $run/static \
+    --resume auto --device $device
+finish
+
+begin video "training, second stage: videos, several objects, two mask channels"
+[ -e $run/video/network.pth ] || show $python train.py --config configs/quickstart_video.yaml --output $run/video \
+    --resume auto --device $device --init-weights $run/static/network.pth
+finish
+
+begin evaluation "five memory banks on held-out clips"
+show $python scripts/ablate.py --davis-root $data/DAVIS --year 2017 --weights $run/video/network.pth \
+    --output $run/banks --memory every_k first_and_latest lfu --memory-frames 1 2 4 --write-masks --device $device
+finish
+
+begin report "tables, figures and pictures"
+steps() {
+    printf 'step\texpected seconds\tseconds\n'
+    while IFS=$'\t' read -r step expected; do
+        printf '%s\t%s\t%s\n' "$step" "$expected" "$(took "$step")"
+    done < $run/expected.tsv
 }
-evaluate every5 --memory every_k
-evaluate first_and_latest --memory first_and_latest
-evaluate lfu1 --memory lfu --memory-frames 1
-evaluate lfu2 --memory lfu --memory-frames 2
-evaluate lfu4 --memory lfu --memory-frames 4
+steps > $run/steps.tsv
+show $python scripts/report.py $run/banks --davis-root $data/DAVIS --year 2017 --output $run/report.md \
+    --title "Quickstart: memory banks on held-out miniature clips" --steps $run/steps.tsv
+finish
 
-step "5/6  report"
-$python scripts/report.py $run/every5 $run/first_and_latest $run/lfu1 $run/lfu2 $run/lfu4 \
-    --davis-root $data/DAVIS --year 2017 --title "Quickstart: memory banks on held-out miniature clips" \
-    --output $run/report.md
-
-step "6/6  the repository's own weights, trained on real images and videos, on the same clips"
-weights=compact
-evaluate compact_lfu2 --memory lfu --memory-frames 2 --overlays
-echo
-echo "Done in $((SECONDS - started)) s. Open $run/report.md; the training curves: tensorboard --logdir $run"
+echo; echo "Seconds expected and taken, all runs of this script together:"
+steps | tail -n +2 | while IFS=$'\t' read -r step expected seconds; do
+    printf '  %-12s %4s %4s\n' "$step" "$expected" "$seconds"
+done
+echo "Done in $SECONDS s. Open $run/report.html in a browser; the training curves: tensorboard --logdir $run"

@@ -8,6 +8,10 @@ as CSV beside the page. Runs of DAVIS 2016 val, DAVIS 2017 val and YouTube-VOS v
 tables (docs/reference) if data, sequences and memory bank are the thesis's: every-5, first-and-latest, LFU with 2
 frames. A run with weights that were trained with a regularizer (tables 5, 6, 9, 10) is recognized by its name: an
 every-5 run whose folder or --label contains "dropout" or "reallocation".
+
+The page is also written as one HTML file beside it (runs/report.html), which contains all tables and pictures and what
+was run, so it can be opened and mailed without the other files. A folder of scripts/ablate.py counts as one run per
+setting; give its command --write-masks if the report shows pictures.
 """
 
 import sys
@@ -18,7 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 
 from dataset.errors import DatasetError
+from dataset.files import write_text
 from inference.commands import command
+from inference.report.html_page import html_page, read_steps
 from inference.report.page import Pictured, write_page
 from inference.report.runs import read_runs
 from scripts.arguments import CommandParser
@@ -28,9 +34,15 @@ from scripts.arguments import CommandParser
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     runs = read_runs(options.runs, options.label)
-    for table in write_page(runs, options.output, options.title, pictured(options)):
+    steps = read_steps(options.steps) if options.steps else None
+    page, output = options.output.with_suffix(".html"), options.output
+    if page == output:
+        raise DatasetError(f"--output {output}: expected the name of a page in Markdown, found one in HTML, which is "
+                           f"written beside it; give {output.with_suffix('.md')}")
+    for table in write_page(runs, output, options.title, pictured(options)):
         print(table.markdown())
-    print(f"wrote {options.output}")
+    write_text(page, html_page(output.read_text(encoding="utf-8"), output.parent, runs, steps))
+    print(f"wrote {output} and {page}")
 
 
 def pictured(options: argparse.Namespace) -> Pictured | None:
@@ -47,10 +59,14 @@ def pictured(options: argparse.Namespace) -> Pictured | None:
 def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__)
     add = parser.add_argument
-    add("runs", nargs="+", type=Path, metavar="RUN", help="run folders; differences are from the first")
-    add("--output", type=Path, required=True, help="the page, a .md file; pictures and CSVs go beside it")
+    add("runs", nargs="+", type=Path, metavar="RUN",
+        help="run folders, or folders of ablations; differences are from the first")
+    add("--output", type=Path, required=True,
+        help="the page, a .md file; pictures, CSVs and the page as .html go beside it")
     add("--title", default="Memory banks compared")
     add("--label", action="append", metavar="RUN=NAME", help="call a run NAME (default: its memory bank); repeatable")
+    add("--steps", type=Path, metavar="FILE",
+        help="table of what was run before, for the page in HTML: fields separated by tabs, the first line names them")
     pictures = parser.add_argument_group("pictures and the copied-first-mask baseline, from the data")
     add = pictures.add_argument
     add("--davis-root", type=Path, help="folder with JPEGImages, Annotations and ImageSets; without it, no pictures")

@@ -82,7 +82,7 @@ def write_ablation(folder: RunFolder, runs: list[Run], records: dict[str, Sequen
     run |= seconds | {
         "sequences": list(records),
         "step_seconds": {run.name: run.totals["step_seconds"] for run in runs},
-        "results": {run.name: run.settings | {"scores": run.scores, "totals": run.totals} for run in runs},
+        "results": {run.name: run.settings | _outcome(run) for run in runs},
     }
     write_json(folder.file, run)
 
@@ -144,21 +144,9 @@ def _row(sequence: str, run: Run, scores: dict[str, float], totals: dict[str, fl
     ]
 
 
+def _outcome(run: Run) -> dict[str, Any]:
+    """What run.json keeps of a setting; scripts/report.py reads it."""
+    return {"scores": run.scores, "totals": run.totals, "scores_per_sequence": run.per_sequence}
+
+
 def _shared(runs: list[Run], settings: dict[str, Any]) -> str:
-    """The options that all settings have in common, in words."""
-    words = [settings["precision"], *labels(RuntimeOptions, settings, ["precision"])]
-    for each in fields(MemoryOptions)[2:]:
-        values = {value for run in runs if (value := run.settings[each.name]) is not None}
-        mentioned = each.metadata["short"] is not None or values != {each.default}
-        words += [label(each, *values)] if len(values) == 1 and values != {False} and mentioned else []
-    return ", ".join(words)
-
-
-def _draw(path: Path, draw: Callable[[Path], bool]) -> bool:
-    """Whether there was anything to draw; if not, the figure of an earlier run is removed."""
-    partial = path.with_name(f".partial-{path.name}")
-    if draw(partial):
-        os.replace(partial, path)
-        return True
-    path.unlink(missing_ok=True)
-    return False

@@ -1,10 +1,13 @@
-"""What a report reads of run folders: run.json and the per-sequence CSV of eval_davis.py or eval_youtube.py."""
+"""What a report reads of run folders: run.json, and the per-sequence CSV of eval_davis.py or eval_youtube.py.
+
+A folder of scripts/ablate.py holds one run per setting of the memory bank.
+"""
 
 import csv
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from inference.scoring.davis import GLOBAL_COLUMNS
 from inference.views import ViewOptions
 
 YOUTUBE_COLUMNS = ("J&F", "J-seen", "J-unseen", "F-seen", "F-unseen")
+_ABLATION = "ablate"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Run:
     scores: dict[str, float]                     # in [0, 1]; empty without ground truth
     per_sequence: dict[str, dict[str, float]]    # the same for each sequence; empty without ground truth
     objects: dict[str, dict[str, float]]         # "bike-packing_2" -> J-Mean, F-Mean
+    about: dict[str, Any] = field(default_factory=dict)     # weights, device and versions, as recorded
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,6 +61,8 @@ class Run:
 def read_runs(folders: list[Path], labels: list[str] | None = None) -> list[Run]:
     """Read run folders. `labels` are RUN=NAME, where RUN is a folder as given, or its name.
 
+    The settings of an ablation are runs of their own; their label goes before their names.
+
     Raises DatasetError for a folder without a finished run, a label without a run, and a run given twice.
     """
     names: dict[Path, str] = {}
@@ -66,7 +73,7 @@ def read_runs(folders: list[Path], labels: list[str] | None = None) -> list[Run]
             raise DatasetError(f"--label {label}: expected RUN=NAME with one of the run folders, found "
                                f"{', '.join(map(str, folders))}; write --label {folders[0]}=NAME")
         names |= dict.fromkeys(named, name)
-    return _told_apart([_read_run(folder, names.get(folder)) for folder in folders])
+    return _told_apart([run for folder in folders for run in _read_folder(folder, names.get(folder))])
 
 
 def by_data(runs: list[Run]) -> dict[str, list[Run]]:
@@ -92,26 +99,43 @@ def _told_apart(runs: list[Run]) -> list[Run]:
     ]
 
 
-def _read_run(folder: Path, label: str | None) -> Run:
+def _read_folder(folder: Path, label: str | None) -> list[Run]:
+    """The run in a folder, or the runs of an ablation."""
     content = read_run(folder)
-    settings = content["settings"]
     try:
-        totals = content["totals"]
-        scores = _numbers(content.get("scores") or {})
-        per_sequence = {name: _numbers(row) for name, row in (content.get("scores_per_sequence") or {}).items()}
-        sequences = list(per_sequence or content["sequences"])       # those that were scored
-        family, capacity = _bank(settings)
-        youtube = settings["command"] == "eval_youtube"
-        if not (totals["frames"] and (youtube or scores.keys() >= set(GLOBAL_COLUMNS))):
-            raise KeyError("scores")
+        if content["settings"]["command"] == _ABLATION:
+            return [_setting_of(folder, label, content, name) for name in content["results"]]
+        return [_run_of(folder, label, content)]
     except (KeyError, TypeError, AttributeError):
         raise DatasetError(f"{folder / 'run.json'}: expected a finished, scored run, found no complete record of one; "
                            "run the evaluation again") from None
+
+
+def _run_of(folder: Path, label: str | None, content: dict[str, Any]) -> Run:
+    """A run from its run.json; raises KeyError, TypeError or AttributeError if that is incomplete."""
+    settings, totals = content["settings"], content["totals"]
+    scores = _numbers(content.get("scores") or {})
+    per_sequence = {name: _numbers(row) for name, row in (content.get("scores_per_sequence") or {}).items()}
+    sequences = list(per_sequence or content["sequences"])       # those that were scored
+    family, capacity = _bank(settings)
+    youtube = settings["command"] == "eval_youtube"
+    if not (totals["frames"] and (youtube or scores.keys() >= set(GLOBAL_COLUMNS))):
+        raise KeyError("scores")
     return Run(
         folder, label or folder.resolve().name, label or _title(family, capacity), family, capacity,
         _data(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
         per_sequence, _objects(folder / f"per-sequence_results-{settings.get('split', 'val')}.csv"),
+        {**content.get("about", {}), **content.get("versions", {})},
     )
+
+
+def _setting_of(folder: Path, label: str | None, content: dict[str, Any], name: str) -> Run:
+    """A setting of an ablation as a run; `name` is also its folder of masks."""
+    result = dict(content["results"][name])
+    outcome = {key: result.pop(key) for key in ("totals", "scores", "scores_per_sequence")}
+    settings = content["settings"] | {key: value for key, value in result.items() if value is not None}
+    run = _run_of(folder / name, None, content | outcome | {"settings": settings})
+    return replace(run, name=f"{label}-{name}", title=f"{label}: {run.title}") if label else run
 
 
 def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
