@@ -70,8 +70,8 @@ def folder(davis, banks):
     """The folder of a report on it."""
     steps = banks.parent / "steps.tsv"
     steps.write_text("step\texpected seconds\tseconds\ndata\t30\t32\nvideo\t180\t201\n")
-    report.main([str(banks), "--davis-root", str(davis), "--output", str(banks.parent / "report.md"), "--title", "A & B",
-                 "--steps", str(steps)])
+    report.main([str(banks), "--davis-root", str(davis), "--output", str(banks.parent / "report.md"),
+                 "--title", "A & B", "--steps", str(steps)])
     return banks.parent
 
 
@@ -125,7 +125,8 @@ def test_it_says_what_was_run(folder):
 
 def test_text_is_shown_and_not_interpreted(tmp_path):
     (tmp_path / "a&b.csv").write_text("1")
-    text = html_page("# <b>x</b>\n\n<script>alert(1)</script>\n\n[csv](a&b.csv) [far](https://example.org)", tmp_path, [])
+    markdown = "# <b>x</b>\n\n<script>alert(1)</script>\n\n[csv](a&b.csv) [far](https://example.org)"
+    text = html_page(markdown, tmp_path, [])
     assert "<script" not in text
     assert "<b>" not in text
     assert Page(text).values("href") == ["data:text/csv;base64,MQ==", "https://example.org"]

@@ -150,3 +150,20 @@ def _outcome(run: Run) -> dict[str, Any]:
 
 
 def _shared(runs: list[Run], settings: dict[str, Any]) -> str:
+    """The options that all settings have in common, in words."""
+    words = [settings["precision"], *labels(RuntimeOptions, settings, ["precision"])]
+    for each in fields(MemoryOptions)[2:]:
+        values = {value for run in runs if (value := run.settings[each.name]) is not None}
+        mentioned = each.metadata["short"] is not None or values != {each.default}
+        words += [label(each, *values)] if len(values) == 1 and values != {False} and mentioned else []
+    return ", ".join(words)
+
+
+def _draw(path: Path, draw: Callable[[Path], bool]) -> bool:
+    """Whether there was anything to draw; if not, the figure of an earlier run is removed."""
+    partial = path.with_name(f".partial-{path.name}")
+    if draw(partial):
+        os.replace(partial, path)
+        return True
+    path.unlink(missing_ok=True)
+    return False
