@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from dataset.masks import labels_in
 from inference.decoding import DECODINGS
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.transfer import Download, upload
@@ -138,8 +139,7 @@ class VideoSegmenter:
             probabilities = self._annotate(probabilities, given)
         self._memorize(encoded, probabilities[1:], annotated=bool(given))
         self.frame_index += 1
-        ascending = [0] + [1 + self._known.index(number) for number in self.objects]
-        return unpad(probabilities[ascending], size)
+        return unpad(self._ascending(probabilities), size)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
@@ -167,6 +167,14 @@ class VideoSegmenter:
         self._size = size
         return size
 
+    def _ascending(self, probabilities: Tensor) -> Tensor:
+        """[1 + objects, H', W'] in order of appearance -> in that of `objects`. No list is an index here: it would be
+        copied to a GPU, for which the host waits."""
+        order = [0] + [1 + self._known.index(number) for number in self.objects]
+        if order == list(range(len(order))):
+            return probabilities
+        return torch.stack([probabilities[place] for place in order])
+
     def _given_masks(self, annotation: np.ndarray, size: tuple[int, int]) -> dict[int, Tensor]:
         """The annotation's object numbers, ascending, and their padded masks, [H', W'] bool."""
         if annotation.shape != size:
@@ -174,11 +182,12 @@ class VideoSegmenter:
         if annotation.min() < 0 or annotation.max() > 254:
             found = f"{annotation.min()} to {annotation.max()}"
             raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {found}")
-        labels = pad(torch.from_numpy(annotation.astype(np.int64)), padding(size)).to(self.device)
-        numbers = [number for number in labels.unique().tolist() if number > 0]
+        annotation = annotation.astype(np.uint8)
+        numbers = [number for number in labels_in(annotation) if number > 0]
         if self.memory.frozen and not set(numbers) <= set(self._known):
             raise ValueError(f"frame {self.frame_index}: expected objects that the frozen bank knows, {self.objects}, "
                              f"found {numbers}; freeze(False) lets it learn new ones")
+        labels = pad(upload(annotation, self.device), padding(size))
         return {number: labels == number for number in numbers}
 
     def _predict(self, encoded: "Encoded") -> Tensor:
@@ -194,7 +203,7 @@ class VideoSegmenter:
         self._known += [number for number in given if number not in self._known]
         masks = predicted.new_zeros(len(self._known), *predicted.shape[1:])
         masks[: len(predicted) - 1] = predicted[1:]
-        masks[:, torch.stack(list(given.values())).any(0)] = 0
+        masks.masked_fill_(torch.stack(list(given.values())).any(0), 0)
         for number, mask in given.items():
             masks[self._known.index(number)] = mask
         return aggregate(masks, dim=0).softmax(0)

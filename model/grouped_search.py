@@ -14,12 +14,18 @@ from torch.nn.functional import embedding
 
 from model.matching import TopK, similarity
 
-QUERY_CELLS = 2048                # query cells matched at once in a large memory; an eighth of them in a small one
+QUERY_CELLS = (2048, 4096)        # query cells matched at once in a large memory: on a CPU, on a GPU
+FEW_CELLS = (256, 8192)           # query cells matched at once in a small memory: on a CPU, on a GPU
 GROUP = 8                         # consecutive entries that are represented by their maximum in a first ranking
 RANKED_GROUPS = 4096              # groups ranked at once
 LARGE = 40                        # groups per each of the k best from which this ranking pays
 ENTRIES_AT_ONCE = (1024, 16384)   # whose similarities are held at once: on a CPU (8 MiB, in its cache), on a GPU
 CELLS_AT_ONCE = (64, 2048)        # query cells whose candidates' keys are held at once: on a CPU, on a GPU
+
+
+def _accelerated(x: Tensor) -> bool:
+    """Which of two sizes to take: that of a CPU, whose cache is small, or that of a GPU, where every call is slow."""
+    return x.device.type != "cpu"
 
 
 def match(
@@ -36,8 +42,8 @@ def match(
     """
     k = min(k, len(memory_key))
     large = len(memory_key) >= LARGE * GROUP * k
-    search, cells = (_search_groups, QUERY_CELLS) if large else (_search_all, QUERY_CELLS // 8)
-    parts = [search(memory_key, query, k, masks) for query in query_key.split(cells)]
+    search, cells = (_search_groups, QUERY_CELLS) if large else (_search_all, FEW_CELLS)
+    parts = [search(memory_key, query, k, masks) for query in query_key.split(cells[_accelerated(memory_key)])]
     return [TopK(*(torch.cat(tensors) for tensors in zip(*part, strict=True))) for part in zip(*parts, strict=True)]
 
 
@@ -59,9 +65,9 @@ def _search_groups(
 ) -> list[tuple[Tensor, Tensor]]:
     """`_search_all` for a large memory: find the groups with the largest maxima, then compare their entries again."""
     scale = 1 / math.sqrt(memory_key.shape[1])
-    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(ENTRIES_AT_ONCE[memory_key.is_cuda])])
+    at_once, cached = (sizes[_accelerated(memory_key)] for sizes in (ENTRIES_AT_ONCE, CELLS_AT_ONCE))
+    norms = scale * torch.cat([part.square().sum(1) for part in memory_key.split(at_once)])
     query = 2 * scale * query
-    cached = CELLS_AT_ONCE[memory_key.is_cuda]
     matches = []
     for mask, groups in zip(masks, _best_groups(memory_key, norms, query, k, masks), strict=True):
         rest = torch.arange(len(memory_key) // GROUP * GROUP, len(memory_key), device=query.device)
@@ -103,7 +109,7 @@ def _maxima(
 ) -> list[Tensor]:
     """For every mask [M, last - first]: the largest similarity in each of these groups."""
     maxima = [query.new_empty(len(query), last - first) for _ in masks]
-    part = ENTRIES_AT_ONCE[memory_key.is_cuda] // GROUP
+    part = ENTRIES_AT_ONCE[_accelerated(memory_key)] // GROUP
     buffer = query.new_empty(part * GROUP, len(query))                    # reused for all parts: it stays in cache
     for start in range(first, last, part):
         stop = min(start + part, last)

@@ -177,6 +177,8 @@ def pretended_gpu() -> Iterator[PretendedGpu]:
         ):
             stack.enter_context(patch.object(owner, name, value))
         stack.callback(network._statistics.cache_clear)         # it holds tensors of the pretended GPU
+        torch.__future__.set_swap_module_params_on_conversion(True)         # modules then hold these very tensors
+        stack.callback(torch.__future__.set_swap_module_params_on_conversion, False)
         # backward on this thread: a GPU that does not exist has none of its own
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         # PyTorch does not look for a driver while fake tensors are made; none is made here

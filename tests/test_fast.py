@@ -81,7 +81,7 @@ def test_blocks_that_cannot_share_their_convolutions_stay_as_they_are():
 def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group, large):
     torch.manual_seed(0)
     settings = {
-        "QUERY_CELLS": 8 * cells if large else cells, "CELLS_AT_ONCE": (cells, 1), "ENTRIES_AT_ONCE": (part, 1),
+        "QUERY_CELLS": (cells, 1), "FEW_CELLS": (cells, 1), "CELLS_AT_ONCE": (cells, 1), "ENTRIES_AT_ONCE": (part, 1),
         "GROUP": group, "LARGE": large, "RANKED_GROUPS": 8,
     }
     for name, value in settings.items():

@@ -111,7 +111,8 @@ class MemoryBank:
         entries.add_objects(len(values), now)
         store = admission is Admission.STORE
         if store and entries.held and (kept := self.policy.before_write(entries, key, values)) is not None:
-            cells, key, values, owner = cells[kept], key[kept], values[:, kept], owner[kept]
+            cells = kept.nonzero()[:, 0]                   # how many there are: here alone a GPU is waited for
+            key, values, owner = key[cells], values[:, cells], owner[cells]
         evicted = self._evict(entries, len(cells), now) if store else cells[:0]
         appended = len(cells) - len(evicted)
         if entries.held + appended > entries.rows:

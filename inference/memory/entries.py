@@ -113,7 +113,7 @@ class Entries:
             "owner": BACKGROUND if owner is None else owner, "usage": 0,
         }
         for name, buffer in self.buffers.items():
-            buffer[rows] = content[name]
+            _assign(buffer, rows, content[name])
         for buffer, value in zip(self._values, values, strict=True):
             buffer[rows] = value
 
@@ -128,7 +128,7 @@ class Entries:
 
     def set_usage(self, indices: Tensor, value: float) -> None:
         """Replace the usage of the visible rows `indices`."""
-        self.buffers["usage"][indices.flatten()] = value
+        _assign(self.buffers["usage"], indices.flatten(), value)
 
     def decay_usage(self, factor: float) -> None:
         """Multiply all usage by `factor`."""
@@ -140,7 +140,7 @@ class Entries:
         Several new ones for one row enter as their mean. If a row has no value for an object, it takes the new one.
         """
         rows, group = rows.unique(return_inverse=True)
-        count = torch.bincount(group, minlength=len(rows))[:, None]
+        count = torch.zeros_like(rows).index_add_(0, group, torch.ones_like(group))[:, None]
 
         def mean(x: Tensor) -> Tensor:
             x = at_least_float32(x)
@@ -152,7 +152,7 @@ class Entries:
             old, buffer = self.has_value(obj)[rows, None], self._values[obj]
             merged = share * at_least_float32(buffer[rows]) + (1 - share) * mean(new)
             buffer[rows] = torch.where(old, merged, mean(new)).to(buffer.dtype)
-        self.buffers["known"][rows] = len(values)
+        _assign(self.buffers["known"], rows, len(values))
 
     def mix_values(self, obj: int, rows: Tensor, sources: Tensor, weights: Tensor) -> None:
         """Values of object `obj` in `rows` [n] become the weighted sums of those in `sources` [n, k]."""
@@ -194,6 +194,14 @@ class Entries:
         """Bytes that `rows` rows take."""
         buffers = [*self.buffers.values(), *self._values]
         return sum(rows * buffer[:1].numel() * buffer.element_size() for buffer in buffers)
+
+
+def _assign(buffer: Tensor, rows: Tensor, content: Tensor | float) -> None:
+    """buffer[rows] = content, for which a GPU is not waited for: an assigned number would be copied to it first."""
+    if isinstance(content, Tensor):
+        buffer[rows] = content
+    else:
+        buffer.index_fill_(0, rows, content)
 
 
 def _enlarged(buffer: Tensor, rows: int) -> Tensor:

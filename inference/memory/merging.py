@@ -50,19 +50,20 @@ class Consolidation(LeastFrequentlyUsed, name="consolidate"):
     """
 
     def reset(self) -> None:
-        self.consolidated = -1             # entries written up to this frame are prototypes
+        self.consolidated = -1             # entries written up to this frame are prototypes, or left before
 
     def evict(self, entries: Entries, needed: int, now: int) -> Tensor:
         leaving = super().evict(entries, needed, now)
         recent = entries.written > self.consolidated
-        staying = recent.clone()
-        staying[leaving] = False
-        for obj in range(entries.objects):
-            known = entries.has_value(obj)[: entries.held]
+        staying = recent.index_fill(0, leaving, False)
+        for since in dict.fromkeys(entries.since):          # objects that appeared together have the same entries
+            alike = [obj for obj, first in enumerate(entries.since) if first == since]
+            known = entries.has_value(alike[0])[: entries.held]
             sources, prototypes = (recent & known).nonzero()[:, 0], (staying & known).nonzero()[:, 0]
             if len(prototypes):
                 keys = entries.keys[: entries.held]
                 found = match(keys[sources], keys[prototypes], _NEIGHBOURS)[0]
-                entries.mix_values(obj, prototypes, sources[found.indices], found.weights)
-        self.consolidated = int(entries.written.max())
+                for obj in alike:
+                    entries.mix_values(obj, prototypes, sources[found.indices], found.weights)
+        self.consolidated = now - 1                        # all that is held was written before `now`
         return leaving

@@ -34,5 +34,7 @@ class AnchoredNovelty(Policy, name="novelty"):
         return -entries.usage
 
     def protected(self, entries: Entries) -> Tensor:
-        given = torch.tensor([-1, *entries.since], device=entries.owner.device)    # owner -> frame of its first mask
-        return (entries.owner != BACKGROUND) & (entries.written == given[entries.owner])
+        given = torch.zeros_like(entries.owner, dtype=torch.bool)
+        for owner, since in enumerate(entries.since, BACKGROUND + 1):      # since: the frame of its first mask
+            given |= (entries.owner == owner) & (entries.written == since)
+        return given

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from inference.memory.entries import Entries
 from inference.memory.policies import Policy
+from inference.transfer import upload
 from model.matching import TopK
 
 
@@ -46,4 +47,4 @@ class RandomReplacement(Policy, name="random"):
     def score(self, entries: Entries, now: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + now)
         drawn = torch.rand(entries.held, generator=generator, dtype=torch.float64)
-        return drawn.to(entries.usage.dtype).to(entries.usage.device)
+        return upload(drawn.to(entries.usage.dtype).numpy(), entries.usage.device)

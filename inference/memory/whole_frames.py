@@ -76,9 +76,10 @@ class DiverseFrames(Policy, name="readmem"):
 
     def _replacement(self, entries: Entries, key: Tensor) -> tuple[int | None, float]:
         """(the frame that `key` should replace, the gain of the log-determinant); (None, 0) if no frame may leave."""
-        order, written, frames = entries.order(), entries.written, torch.unique(entries.written).tolist()
-        keys = [entries.keys[order[written[order] == frame]] for frame in frames]
-        vectors = normalize(torch.stack([rows.flatten() for rows in [*keys, key]]).to(entries.usage.dtype), dim=1)
+        order = entries.order()                            # whole frames, one after another
+        frames = entries.written[order][:: len(key)].tolist()
+        vectors = torch.cat([entries.keys[order].reshape(len(frames), -1), key.reshape(1, -1)])
+        vectors = normalize(vectors.to(entries.usage.dtype), dim=1)
         gram = (vectors @ vectors.T).cpu().double() + _JITTER * torch.eye(len(vectors), dtype=torch.float64)
         members = list(range(len(vectors)))
         volume = _log_volume(gram, members[:-1])
