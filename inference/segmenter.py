@@ -109,7 +109,7 @@ class VideoSegmenter:
     @in_own_precision
     def encode(self, frame: np.ndarray) -> "Encoded":
         """The part of `step` that depends on the frame [H, W, 3] alone: equal in all segmenters of one network."""
-        if self.device.type == "cuda":
+        if self.network.compiled:
             torch.compiler.cudagraph_mark_step_begin()      # graphs may overwrite the outputs of the previous frame
         image = upload(frame, self.device).permute(2, 0, 1)
         padded = pad(normalize(image, self._mask_dtype), padding((frame.shape[0], frame.shape[1])))[None]

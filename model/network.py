@@ -37,6 +37,7 @@ class STCN(nn.Module):
     """
 
     prepared: str       # set by `model.fast`: the precision that the network is prepared for
+    compiled = False    # set by `model.fast`
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()

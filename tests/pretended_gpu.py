@@ -5,13 +5,13 @@ computes, but behave like those of a GPU in three ways:
 - Tensors of different devices cannot be mixed, except for numbers (tensors without dimensions from the CPU).
 - `gpu.waits` counts the places where the host would wait for the GPU.
 - A copy to the host that does not block arrives when an event is synchronized that was recorded on the same device.
-Below autograd, so a training step runs too. What a compiler or a kernel does cannot be tested in this way.
+Backward cannot be pretended: the engine of autograd asks the driver. Nor can what a compiler or a kernel does.
 """
 
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves, tree_map
 
 from model import network
+from tests.gpu_tensor import GpuTensor, each_tensor, values_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN_FOLDERS = ("model", "dataset", "inference", "scripts")
@@ -34,40 +34,6 @@ DATA_DEPENDENT = {
 }
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 NO_NUMBERS = {"cat", "stack", "index_select", "index_add_", "index_copy_", "gather", "scatter_", "mm", "bmm"}
-
-
-class GpuTensor(Tensor):
-    """A tensor of the pretended GPU; `held` has its values."""
-
-    held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
-
-    @staticmethod
-    def __new__(cls, held: Tensor, device: torch.device) -> "GpuTensor":
-        tensor = Tensor._make_wrapper_subclass(
-            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype,
-            device=device,
-        )
-        tensor.held = held
-        return tensor
-
-    def __repr__(self) -> str:
-        return f"GpuTensor({self.held!r}, device={self.device})"
-
-    def __reduce_ex__(self, protocol: int) -> Any:
-        return self.held.__reduce_ex__(protocol)               # saved as values; files are loaded on the CPU
-
-    def tolist(self) -> Any:
-        return self.cpu().tolist()
-
-    def numpy(self, *, force: bool = False) -> Any:
-        if not force:
-            raise TypeError(f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() first")
-        return self.detach().cpu().numpy()
-
-    @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise RuntimeError(f"{func}: a tensor of the pretended GPU is used outside of its `with` block")
 
 
 @dataclass(frozen=True)
@@ -108,7 +74,8 @@ class PretendedGpu(TorchDispatchMode):
         ):
             with self:
                 return func.decompose(*args, **kwargs)
-        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        tensors: list[Tensor] = []
+        each_tensor([args, kwargs], tensors.append)
         devices = {x.device for x in tensors if isinstance(x, GpuTensor)}
         if devices and name not in ("_to_copy", "copy_"):
             _refuse_mixtures(name, tensors, devices)
@@ -125,7 +92,7 @@ class PretendedGpu(TorchDispatchMode):
             target = kwargs.get("device") or args[0].device
             if torch.device(target).type != args[0].device.type and not kwargs.get("non_blocking"):
                 self.note(f"copy from {args[0].device.type}")
-        elif name == "copy_" and args[0].device.type != args[1].device.type and not _non_blocking(args):
+        elif name == "copy_" and args[0].device.type != args[1].device.type and not any(args[2:]):
             self.note(f"copy from {args[1].device.type}")
         elif name in INDEXING and isinstance(args[0], GpuTensor):
             indices = [index for index in args[1] if index is not None]
@@ -139,7 +106,7 @@ class PretendedGpu(TorchDispatchMode):
                 self.note("indexed from the host")
 
     def _copy_to_host(self, target: Tensor, source: GpuTensor, non_blocking: bool = False) -> Tensor:
-        with _disable_current_modes():
+        with torch._C._DisableTorchDispatch():
             self.coming.setdefault(source.device, []).append((target, source.held.clone()))
             target.fill_(99)                                    # what is there until the copy arrives
             if not non_blocking:
@@ -166,7 +133,7 @@ def pretended_gpu() -> Iterator[PretendedGpu]:
 
         def synchronize(self) -> None:
             gpu.note("event")
-            with _disable_current_modes():
+            with torch._C._DisableTorchDispatch():
                 gpu.arrive(self.device, self.copies)
 
     with ExitStack() as stack:
@@ -179,8 +146,7 @@ def pretended_gpu() -> Iterator[PretendedGpu]:
         stack.callback(network._statistics.cache_clear)         # it holds tensors of the pretended GPU
         torch.__future__.set_swap_module_params_on_conversion(True)         # modules then hold these very tensors
         stack.callback(torch.__future__.set_swap_module_params_on_conversion, False)
-        # backward on this thread: a GPU that does not exist has none of its own
-        stack.enter_context(torch.autograd.set_multithreading_enabled(False))
+        stack.enter_context(torch.backends.cudnn.flags(enabled=False))      # a CPU has none of its operations
         # PyTorch does not look for a driver while fake tensors are made; none is made here
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield stack.enter_context(gpu)
@@ -216,8 +182,8 @@ def _computed(func: Any, args: Any, kwargs: Any, target: torch.device) -> Any:
     """The result on `target`. An operation that changes its arguments returns these."""
     kwargs = kwargs | ({"device": torch.device("cpu")} if kwargs.get("device") is not None else {})
     kwargs.pop("pin_memory", None)
-    values, named = tree_map(lambda x: x.held if isinstance(x, GpuTensor) else x, (args, kwargs))
-    with _disable_current_modes():
+    values, named = each_tensor(args, values_of), each_tensor(kwargs, values_of)
+    with torch._C._DisableTorchDispatch():
         result = func(*values, **named)
     if func._schema.is_mutable:
         changed = [
@@ -229,15 +195,14 @@ def _computed(func: Any, args: Any, kwargs: Any, target: torch.device) -> Any:
         result = result.clone()                                 # a copy between devices shares nothing
     if target.type == "cpu":
         return result
-    return tree_map(lambda x: GpuTensor(x, target) if isinstance(x, Tensor) else x, result)
+    # a view of an ordinary tensor is one also in inference mode
+    inference = torch.is_inference_mode_enabled() and (not func.is_view or args[0].is_inference())
+    with torch.inference_mode(inference) if torch.is_inference_mode_enabled() else nullcontext():
+        return each_tensor(result, lambda x: GpuTensor(x, target))
 
 
 def _indexed(device: torch.device) -> torch.device:
     return torch.device("cuda:0") if device == torch.device("cuda") else device
-
-
-def _non_blocking(args: Any) -> bool:
-    return len(args) > 2 and bool(args[2])
 
 
 def _place() -> str:

@@ -35,8 +35,8 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
             best.append(cosine)
             nearest.append(index)
         alike = torch.cat(best) >= _ALIKE
-        rows, cells = torch.cat(nearest)[alike], alike.nonzero()[:, 0]
-        entries.blend(rows, key[cells], values[:, cells], _OLD_SHARE)
+        cells = alike.nonzero()[:, 0]
+        entries.blend(torch.cat(nearest)[cells], key[cells], values[:, cells], _OLD_SHARE)
         return ~alike
 
 
