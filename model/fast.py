@@ -15,11 +15,13 @@ from model.precision import PRECISIONS, resolve_precision
 from model.shared_convolution import share_convolutions
 
 FAST_PRECISIONS = ("fp32", "bf16", "fp16", "tf32")
+SHAPES = 1024         # sizes of frames and numbers of objects for which a stage is compiled; PyTorch stops at 8
 
 
 @torch.no_grad()
 def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool = False) -> STCN:
-    """A faster copy of `network`, in evaluation mode. A network prepared in this precision is returned as it is.
+    """A faster copy of `network`, in evaluation mode. A network prepared in this precision is returned as it is; if it
+    is to be compiled, compiled, with the same weights.
 
     Args:
         precision: "fp32", "bf16", "fp16", "tf32" (fp32 weights) or "auto", of weights and activations. Half-precision
@@ -36,7 +38,7 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
     if prepared != precision:
         raise ValueError(f"expected the network as it was loaded, found one prepared in {prepared} already")
     if hasattr(network, "prepared"):
-        return network
+        return _compiled(network) if compiled and not network.compiled else network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
     for module, block in ((fast.value_encoder, "fuse1"), (fast.decoder, "compress")):      # those that fuse features
         setattr(module, block, share_convolutions(getattr(module, block)))
@@ -48,11 +50,22 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
         if isinstance(module, nn.BatchNorm2d):      # those of the blocks precede a ReLU and cannot be folded
             module.float()
     fast.prepared = precision
-    if compiled:
-        mode = "reduce-overhead" if next(fast.parameters()).is_cuda else "default"
-        for stage in ("encode_key", "encode_value", "segment"):
-            setattr(fast, stage, torch.compile(getattr(fast, stage), mode=mode, dynamic=False))
-    return fast
+    return _compiled(fast) if compiled else fast
+
+
+def _compiled(network: STCN) -> STCN:
+    """A network of the same modules, whose stages are compiled."""
+    import torch._dynamo  # takes seconds; needed by a compiled network alone
+
+    limits = torch._dynamo.config
+    limits.recompile_limit = max(limits.recompile_limit, SHAPES)
+    limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, SHAPES)
+    compiled = copy.copy(network)
+    mode = "reduce-overhead" if next(network.parameters()).is_cuda else "default"
+    for stage in ("encode_key", "encode_value", "segment"):
+        setattr(compiled, stage, torch.compile(getattr(network, stage), mode=mode, dynamic=False))
+    compiled.compiled = True
+    return compiled
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

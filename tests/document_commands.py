@@ -41,6 +41,7 @@ RUN = {
 NOT_RUN = {
     "bash scripts/quickstart.sh": "ten minutes; its commands are parsed below",
     "bash scripts/test.sh": "it runs these tests",
+    "bash scripts/gpu_check.sh": "it needs a GPU",
     "tensorboard": "a server that runs until it is stopped",
     "torchrun": "several processes, on GPUs; tests/test_several_processes.py starts some",
     "python scripts/convert_checkpoint.py": "weights of the thesis's full network; tests/test_checkpoint.py",

@@ -38,7 +38,7 @@ class Propagation:
     def at_end(self, column: str) -> np.ndarray:
         """`written` or `usage` of the entries held, oldest write first, in raster order within a write."""
         entries = self.memory.entries
-        return getattr(entries, column)[entries.order()].numpy()
+        return getattr(entries, column)[entries.order()].cpu().numpy()
 
 
 def propagate(golden, name, network, frames=None, **options) -> Propagation:
@@ -50,7 +50,7 @@ def propagate(golden, name, network, frames=None, **options) -> Propagation:
         annotation = {0: golden["first_mask"], late: golden["late_mask"] if late else None}.get(index)
         probabilities = segmenter.step(frame, annotation)
         run.labels.append(segmenter.labels(probabilities))
-        run.probabilities.append(probabilities.numpy())
+        run.probabilities.append(probabilities.cpu().numpy())
         run.frames_held.append(memory.frames_held)
         if segmenter.last_write == index:
             run.writes.append(index)

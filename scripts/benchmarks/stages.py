@@ -3,6 +3,7 @@
 import argparse
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from model.precision import PRECISIONS
 from scripts.benchmarks.measure import Measurement, measure_in_turn
 
 HEIGHT, WIDTH, SIDE = 480, 864, 4096
+WARMUP = 4            # of a compiled stage: it is compiled, run once, recorded as a CUDA graph, and replayed
 
 
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
@@ -25,13 +27,16 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     if options.compare == "plain":
         variants["plain fp32"] = network
     if options.compiled:
-        variants["compiled bf16"] = prepare_for_inference(network, "bf16", compiled=True)
+        variants["compiled bf16"] = prepare_for_inference(variants["bf16"], "bf16", compiled=True)
     for precision, fast in variants.items():
         dtype = PRECISIONS[precision.split()[-1]]
         left, right = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
-        calls = {"matrix product": functools.partial(torch.matmul, left, right)} | _stages(fast, device, dtype)
+        product = {"matrix product": functools.partial(torch.matmul, left, right)}
+        calls = product | _stages(fast, device, dtype)
         named = {f"{name}, {precision}": call for name, call in calls.items()}
-        results = measure_in_turn("stages", named, options.runs)
+        results = measure_in_turn("stages", named, options.runs, WARMUP if fast.compiled else 1)
+        if fast.compiled:                                  # operations are counted where Python sees them
+            calls = product | _stages(variants["bf16"], device, dtype)
         rates = {
             name: _flops(calls[name.removesuffix(f", {precision}")]) / result.median / 1e9
             for name, result in results.items()
@@ -47,13 +52,22 @@ def _stages(network: STCN, device: torch.device, dtype: torch.dtype) -> dict[str
     frame = torch.randn(1, 3, HEIGHT, WIDTH, **layout).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         features = network.encode_key(frame)
+        features = replace(features, **{name: kept.clone() for name, kept in vars(features).items()})
     calls: dict[str, Callable[[], object]] = {"key": lambda: network.encode_key(frame)}
     for objects in (1, 3):
         masks = torch.rand(1, objects, HEIGHT, WIDTH, device=device)
         readout = torch.randn(1, objects, network.config.value_dim, HEIGHT // STRIDE, WIDTH // STRIDE, **layout)
         calls[f"value, {objects} obj"] = functools.partial(network.encode_value, frame, features.f16, masks)
         calls[f"decode, {objects} obj"] = functools.partial(network.segment, readout, features)
-    return {name: torch.inference_mode()(call) for name, call in calls.items()}
+    return {name: functools.partial(_step, call, network.compiled) for name, call in calls.items()}
+
+
+@torch.inference_mode()
+def _step(call: Callable[[], object], compiled: bool) -> object:
+    """A run of a stage. A CUDA graph writes each output where the one before was; the mark says that none is held."""
+    if compiled:
+        torch.compiler.cudagraph_mark_step_begin()
+    return call()
 
 
 def _flops(call: Callable[[], object]) -> int:
