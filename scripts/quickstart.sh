@@ -33,9 +33,12 @@ finish() {
     mv $run/took.partial $run/took.tsv
 }
 
-show() {     # shows the command and runs it
-    echo "\$ $*" | sed "s|$python|python|"
-    "$@"
+unless() {   # a file, and the command that makes it: shows the command and runs it, unless the file exists
+    [ ! -e "$1" ] || { echo "$1 already exists"; return; }
+    local words
+    printf -v words ' %q' "${@:3}"
+    echo "\$ python$words"
+    "${@:2}"
 }
 
 if [ ! -e $run/expected.tsv ]; then
@@ -45,37 +48,35 @@ if [ ! -e $run/expected.tsv ]; then
 fi
 
 begin picture "the repository's own weights segment a generated clip"
-if [ ! -e $run/first.jpg ]; then
-    show $python scripts/make_synthetic.py --output $run/first --kind davis --videos 1 --frames $frames --size $size \
-        --seed 11 --overwrite
-    show $python scripts/segment_video.py --input $clip/JPEGImages/480p/clip-001 --weights compact --overwrite \
-        --mask $clip/Annotations/480p/clip-001/00000.png --output $run/first/result --device $device
-    show $python scripts/show_masks.py --images $clip/JPEGImages/480p/clip-001 --masks $run/first/result/masks \
-        --output $run/first.jpg
-fi
+unless $clip/ImageSets/2017/val.txt $python scripts/make_synthetic.py --output $run/first --kind davis --videos 1 \
+    --frames $frames --size $size --seed 11 --overwrite
+unless $run/first/result/run.json $python scripts/segment_video.py --input $clip/JPEGImages/480p/clip-001 \
+    --mask $clip/Annotations/480p/clip-001/00000.png --weights compact --output $run/first/result --overwrite \
+    --device $device
+unless $run/first.jpg $python scripts/show_masks.py --images $clip/JPEGImages/480p/clip-001 \
+    --masks $run/first/result/masks --output $run/first.jpg
 finish
 echo "Look at $run/first.jpg: the first mask was given, the others were found."
 
 begin data "miniature data sets in the real layouts"
-if [ ! -e $data/.complete ]; then
-    show $python scripts/make_synthetic.py --output $data --videos $videos --frames $frames --seed 0 --overwrite
-    touch $data/.complete
-fi
+unless $data/YouTube/valid/meta.json $python scripts/make_synthetic.py --output $data --videos $videos \
+    --frames $frames --seed 0 --overwrite
 finish
 
 begin static "training, first stage: still images, one object, one mask channel"
-[ -e $run/static/network.pth ] || show $python train.py --config configs/quickstart_static.yaml --output $run/static \
+unless $run/static/network.pth $python train.py --config configs/quickstart_static.yaml --output $run/static \
     --resume auto --device $device
 finish
 
 begin video "training, second stage: videos, several objects, two mask channels"
-[ -e $run/video/network.pth ] || show $python train.py --config configs/quickstart_video.yaml --output $run/video \
+unless $run/video/network.pth $python train.py --config configs/quickstart_video.yaml --output $run/video \
     --resume auto --device $device --init-weights $run/static/network.pth
 finish
 
 begin evaluation "five memory banks on held-out clips"
-show $python scripts/ablate.py --davis-root $data/DAVIS --year 2017 --weights $run/video/network.pth \
-    --output $run/banks --memory every_k first_and_latest lfu --memory-frames 1 2 4 --write-masks --device $device
+unless $run/banks/ablation.md $python scripts/ablate.py --davis-root $data/DAVIS --year 2017 \
+    --weights $run/video/network.pth --output $run/banks --memory every_k first_and_latest lfu \
+    --memory-frames 1 2 4 --write-masks --device $device
 finish
 
 begin report "tables, figures and pictures"
@@ -86,12 +87,12 @@ steps() {
     done < $run/expected.tsv
 }
 steps > $run/steps.tsv
-show $python scripts/report.py $run/banks --davis-root $data/DAVIS --year 2017 --output $run/report.md \
-    --title "Quickstart: memory banks on held-out miniature clips" --steps $run/steps.tsv
+unless $run/report.html $python scripts/report.py $run/banks --davis-root $data/DAVIS --year 2017 \
+    --output $run/report.md --title "Quickstart: memory banks on held-out miniature clips" --steps $run/steps.tsv
 finish
 
-echo; echo "Seconds expected and taken, all runs of this script together:"
+echo; echo "How long each step took, over all runs of this script:"
 steps | tail -n +2 | while IFS=$'\t' read -r step expected seconds; do
-    printf '  %-12s %4s %4s\n' "$step" "$expected" "$seconds"
+    printf '  %-12s %4s s  (expected: %4s s)\n' "$step" "$seconds" "$expected"
 done
 echo "Done in $SECONDS s. Open $run/report.html in a browser; the training curves: tensorboard --logdir $run"

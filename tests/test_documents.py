@@ -146,7 +146,7 @@ def test_commands_of_shell_scripts_parse():
         for name, value in re.findall(r'^(\w+)="?(\d[\d ]*)', text, re.MULTILINE):
             text = text.replace(f"${name}", value)
         for command in commands(text):
-            command = re.sub(r"^.*\bshow (?=\$python)", "", command)
+            command = re.sub(r"^\s*unless \S+ (?=\$python)", "", command)
             command = re.sub(r"^\s*train ", "python train.py --resume auto ", command)
             command = command.strip().replace("$python", "python").replace('"$@"', "").partition("|")[0]
             if re.match(r"python (train|scripts/\w+)\.py", command):

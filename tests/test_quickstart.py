@@ -36,8 +36,8 @@ def iterations(path):
 
 
 def test_the_plan_ablates_the_banks_of_the_script():
-    (command,) = re.findall(r"--memory (.*) --write-masks", SCRIPT)
-    memory, _, frames = command.partition(" --memory-frames ")
+    (command,) = re.findall(r"--memory (.*) --write-masks", SCRIPT.replace("\\\n", " "))
+    memory, _, frames = command.partition("--memory-frames ")
     assert tuple(memory.split()) == quickstart_plan.BANKS["memory"]
     assert tuple(map(int, frames.split())) == quickstart_plan.BANKS["memory_frames"]
 
