@@ -33,7 +33,7 @@ def html_page(text: str, folder: Path, runs: Sequence[Run], steps: Table | None 
 
 
 def read_steps(file: Path) -> Table:
-    """A table of steps: fields separated by tabs, the first line names them.."""
+    """A table of steps: fields separated by tabs; the first line names them."""
     try:
         with open(file, newline="", encoding="utf-8") as lines:
             header, *rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -69,7 +69,7 @@ def _versions(runs: Sequence[Run]) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """A setting in a cell of a table."""
+    """A setting as text in a table."""
     return "" if value is None else str(value).replace("|", "/")
 
 
