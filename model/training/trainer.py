@@ -208,7 +208,7 @@ class Trainer:
         content = read_checkpoint(path)
         training = content["training"]
         if self.config.precision == "auto":
-            self._compute_in(training["config"].get("training", {}).get("precision", "auto"))
+            self._compute_in(training.get("config", {}).get("training", {}).get("precision", "auto"))
         load_state(self.network, content["network"], str(path))
         self.optimizer.load_state_dict(training["optimizer"])
         if training["scaler"] and self.scaler.is_enabled():
