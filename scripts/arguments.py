@@ -28,6 +28,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(**options)
         self._option_defaults: dict[str, Any] = {}          # of this command, by option name
         self._option_types: dict[str, Any] = {}             # of every option, by name
+        self._option_fields: dict[str, Field[Any]] = {}
 
     def add_options(
         self, kind: type[Options], title: str | None = None, lists: bool = False, without: Iterable[str] = (),
@@ -47,7 +48,7 @@ class CommandParser(argparse.ArgumentParser):
             kind_of_value = _without_none(hints[each.name])
             if lists and kind_of_value is not bool:
                 kind_of_value = tuple[kind_of_value, ...]        # type: ignore[valid-type]   # a type made here
-            self._option_types[each.name] = kind_of_value
+            self._option_types[each.name], self._option_fields[each.name] = kind_of_value, each
             self._option_defaults[each.name] = defaults.get(each.name, each.default)
             _add_flag(group, each, kind_of_value, self._option_defaults[each.name])
 
@@ -82,6 +83,7 @@ class CommandParser(argparse.ArgumentParser):
                 several = get_origin(self._option_types[name]) is tuple
                 value = [value] if several and not isinstance(value, list) else value
                 values[name] = convert(self._option_types[name], value, f"{path}.{name}")
+                _check_choices(self._option_fields[name], values[name], path)
         return values
 
 
@@ -111,6 +113,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
     return number
+
+
+def _check_choices(each: Field[Any], value: Any, path: Path) -> None:
+    """Raises ConfigError, which names the file, for a value that the option does not allow."""
+    allowed = choices_of(each)
+    for item in value if isinstance(value, tuple | list) else (value,):
+        if allowed is not None and item not in allowed:
+            raise ConfigError(f"{path}.{each.name}: expected one of {', '.join(map(str, allowed))}, found {item!r}")
 
 
 def _add_flag(group: Any, each: Field[Any], kind: Any, default: Any) -> None:

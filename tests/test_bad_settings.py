@@ -73,6 +73,9 @@ def test_an_evaluations_misspelt_key_is_named_with_the_nearest(weights, tmp_path
         (tmp_path / "flags.yaml").write_text(f"{key}: 1\n")
         with refused(rf"flags\.yaml: unknown key '{key}'; did you mean '{nearest}'\?"):
             davis(tmp_path, weights, "--config", str(tmp_path / "flags.yaml"))
+    (tmp_path / "flags.yaml").write_text("memory: lifo\n")
+    with refused(r"flags\.yaml\.memory: expected one of afb, .*, found 'lifo'"):
+        davis(tmp_path, weights, "--config", str(tmp_path / "flags.yaml"))
     (tmp_path / "flags.yaml").write_text("memory: [lfu\n")
     with refused(r"flags\.yaml: not valid YAML"):
         davis(tmp_path, weights, "--config", str(tmp_path / "flags.yaml"))
