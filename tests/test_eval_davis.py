@@ -127,7 +127,7 @@ def test_flags_may_come_from_a_yaml_and_the_command_line_wins(root, weights, tmp
     for text, words in (
         ("memori: lfu\n", "unknown key 'memori'"), ("[1, 2]", "expected keys and values"),
         ("memory-frames: 2.5", "memory_frames: expected int, found 2.5"),
-        ("memory: lifo", "memory lifo: expected one of"),
+        ("memory: lifo", "eval.yaml.memory: expected one of"),
     ):
         (tmp_path / "eval.yaml").write_text(text)
         with pytest.raises(SystemExit, match="2"):
