@@ -10,6 +10,8 @@ from model import STCN, NetworkConfig
 from model.fast import prepare_for_inference
 from scripts.benchmarks import stages
 
+pytestmark = pytest.mark.slow
+
 SMALL = NetworkConfig(key_backbone="resnet18", key_dim=8, value_dim=16, decoder_dims=(16, 8, 8))
 
 

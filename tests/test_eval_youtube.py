@@ -32,6 +32,7 @@ def evaluate(root, weights, output, *more):
     return json.loads((output / "run.json").read_text())
 
 
+@pytest.mark.slow
 def test_golden_late_object_comes_out_of_the_command(shared, seeded_state, tmp_path):
     golden = np.load(shared / "golden/propagate_late_object.npz")
     late = int(golden["late"])

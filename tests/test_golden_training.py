@@ -19,7 +19,7 @@ HALF = 1e-3       # of arrays stored in half precision
 @pytest.mark.parametrize(
     ("name", "layout", "dtype", "loss_tolerance", "gradient_tolerance"),
     [
-        ("single", "single", torch.float64, 1e-9, 1e-8),
+        pytest.param("single", "single", torch.float64, 1e-9, 1e-8, marks=pytest.mark.slow),
         pytest.param("multi", "multi", torch.float64, 1e-9, 1e-8, marks=pytest.mark.slow),
         pytest.param("multi_hard", "multi", torch.float64, 1e-9, 1e-8, marks=pytest.mark.slow),
         pytest.param("single", "single", torch.float32, 1e-5, 1e-3, marks=pytest.mark.slow),

@@ -142,6 +142,7 @@ def stage(tmp_path_factory):
     return write_tiny_stage(tmp_path_factory.mktemp("training"))
 
 
+@pytest.mark.slow
 def test_a_resumed_training_keeps_its_precision_unless_told_otherwise(stage, tmp_path, simulated, capsys):
     def train(iterations: int, *more: str) -> tuple[str, str]:
         train_stage(stage, tmp_path / "run", "--resume", "auto", "--set", f"training.iterations={iterations}", *more)
