@@ -9,7 +9,7 @@ OUTPUT/overlay.mp4 and, at the end, OUTPUT/run.json. docs/VIDEO.md tells all of 
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,13 +22,13 @@ from inference.commands import LESS_MEMORY, command
 from inference.device import device_of
 from inference.evaluation import make_segmenter, run_settings
 from inference.memory import MemoryOptions
-from inference.options import Options, option
 from inference.run.folder import RunFolder
 from inference.run.read_ahead import ReadAhead
 from inference.run.record import describe
 from inference.runtime import RuntimeOptions, load_for
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
+from inference.video.options import OutputOptions, VideoOptions
 from inference.video.output import FPS, VideoOutput
 from inference.video.output_folder import OutputFolder
 from inference.views import ViewOptions
@@ -39,48 +39,28 @@ from scripts.arguments import CommandParser
 COMPACT = OWN_WEIGHTS / "compact.pth"
 
 
-@dataclass(frozen=True)
-class VideoOptions(Options):
-    """The video, its masks, and what is written of it."""
-
-    input: str = option(help="video file, folder of images, camera number (0) or URL", metavar="VIDEO")
-    mask: tuple[Path, ...] = option(
-        help="label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
-        "like its frame", metavar="PNG")
-    output: Path = option(help="folder for the results", metavar="DIR", recorded=False)
-    weights: Path | None = option(
-        None, "network: own or published STCN layout (default: compact, which comes with the repository)",
-        metavar="FILE", recorded=False)
-    overlay: bool = option(True, "write OUTPUT/overlay.mp4", recorded=False)
-    cutouts: bool = option(
-        False, "also write OUTPUT/cutouts/<object>/<frame>.png with transparency", recorded=False)
-    show: bool = option(False, "show the results in a window; q stops", recorded=False)
-    max_frames: int | None = option(None, "stop after N frames", metavar="N", minimum=1)
-    overwrite: bool = option(False, "remove what an earlier run wrote to OUTPUT", recorded=False)
-
-
 @command(again="run it again with --overwrite", less=f"a smaller --short-side, {LESS_MEMORY}")
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
-    given, runtime = options[VideoOptions], options[RuntimeOptions].resolved()
+    given, wanted, runtime = options[VideoOptions], options[OutputOptions], options[RuntimeOptions].resolved()
     views, memory = options[ViewOptions], options[MemoryOptions]
     weights = given.weights or own_weights()
     video = open_video(given.input, excluded=given.mask)
     masks = GivenMasks(given.mask, video)
-    view = LiveView(video.name) if given.show else None
+    view = LiveView(video.name) if wanted.show else None
     segmenter = make_segmenter(load_for(runtime, weights), runtime, views, memory)
     shown = replace(given, input=video.name)                 # as it may be recorded: without passwords
     settings = run_settings("segment_video", weights, [runtime, views, memory, shown])
     about = {"weights": str(weights), "device": str(device_of(runtime.device)), "processes": 1}
     print(masks.describe())
 
-    folder = OutputFolder(given.output, given.overwrite, (weights, video.name, *masks.paths.values()))
-    output = VideoOutput(folder, (video.fps or FPS) if given.overlay else None, given.cutouts)
+    folder = OutputFolder(wanted.output, wanted.overwrite, (weights, video.name, *masks.paths.values()))
+    output = VideoOutput(folder, (video.fps or FPS) if wanted.overlay else None, wanted.cutouts)
     frames = masks.annotate(video, given.max_frames)
     total = min(filter(None, (video.announced, given.max_frames)), default=None)
-    bar = tqdm(total=total, unit="frame", desc=given.output.name, dynamic_ncols=True, mininterval=0.5)
+    bar = tqdm(total=total, unit="frame", desc=wanted.output.name, dynamic_ncols=True, mininterval=0.5)
     report = segment_video(frames if video.live else ReadAhead(frames), segmenter, output, bar, view)
-    run = RunFolder(given.output, settings, about)
+    run = RunFolder(wanted.output, settings, about)
     print(describe(write_record(folder, run, report, video.announced)))
     print(output.describe())
 
@@ -97,6 +77,7 @@ def own_weights() -> Path:
 def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_options(VideoOptions)
+    parser.add_options(OutputOptions)
     parser.add_options(RuntimeOptions, precision="auto")
     parser.add_options(ViewOptions, short_side=480)
     parser.add_options(MemoryOptions, title="memory bank")

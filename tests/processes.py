@@ -23,11 +23,14 @@ _CONTEXT.set_forkserver_preload(["train", "eval_davis", "eval_youtube", "scripts
 
 
 class Command:
-    """`main` of a module at work on a command line; what it prints goes to the file `log`."""
+    """`main` of a module at work on a command line; what it prints goes to the file `log`.
 
-    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
+    environment: variables that only this process has, such as those of torchrun.
+    """
+
+    def __init__(self, module: str, arguments: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
         self.log = log
-        self.process = _CONTEXT.Process(target=_run, args=(module, list(map(str, arguments)), log))
+        self.process = _CONTEXT.Process(target=_run, args=(module, list(map(str, arguments)), log, environment or {}))
         self.process.start()
 
     def wait(self) -> tuple[int, str]:
@@ -50,12 +53,19 @@ class Command:
         caught = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigCgt")]
         return bool(caught) and bool(int(caught[0], 16) >> (signal.SIGTERM - 1) & 1)
 
+    def kill(self) -> None:
+        """At once, and wait until it is gone."""
+        assert self.process.is_alive(), f"it ended before it was killed: {self.log.read_text()}"
+        self.process.kill()
+        self.process.join()
+
     def send(self, number: signal.Signals) -> None:
         if self.process.is_alive():
             os.kill(self.process.pid, number)
 
 
-def _run(module: str, arguments: list[str], log: Path) -> None:
+def _run(module: str, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
     with open(log, "w", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -30,7 +30,7 @@ def test_sections_over_videos_run_with_the_compact_network(tmp_path, monkeypatch
     monkeypatch.setattr("scripts.benchmarks.long.SIZE", (48, 64))
     benchmark.main([
         "--data", str(tmp_path), "--only", "video", "window", "files", "long", "--weights", "compact", "--frames", "30",
-        "--precision", "bf16", "--sequence", sequence, "--output", str(tmp_path / "lines.jsonl"),
+        "--precision", "auto", "--sequence", sequence, "--output", str(tmp_path / "lines.jsonl"),
         "--figure", str(tmp_path / "figure.png"),
     ])
     lines = [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]

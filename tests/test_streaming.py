@@ -11,7 +11,7 @@ from inference import VideoSegmenter, build_memory
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", ["lfu", "first_and_latest"])
 def test_resident_memory_is_flat(tiny_network, memory):
-    clip = SyntheticClip(seed=2, size=(64, 96), objects=2)
+    clip = SyntheticClip(seed=2, size=(32, 48), objects=2)
     segmenter = VideoSegmenter(tiny_network, build_memory(memory))
     resident = []
     for t in range(2000):

@@ -1,0 +1,32 @@
+"""The options of `scripts/segment_video.py` beside those of every evaluation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.options import Options, option
+
+
+@dataclass(frozen=True)
+class VideoOptions(Options):
+    """The video, its masks, and the network."""
+
+    input: str = option(help="video file, folder of images, camera number (0) or URL", metavar="VIDEO")
+    mask: tuple[Path, ...] = option(
+        help="label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
+        "like its frame", metavar="PNG")
+    weights: Path | None = option(
+        None, "network: own or published STCN layout (default: compact, which comes with the repository)",
+        metavar="FILE", recorded=False)
+    max_frames: int | None = option(None, "stop after N frames", metavar="N", minimum=1)
+
+
+@dataclass(frozen=True)
+class OutputOptions(Options):
+    """What is written, and where."""
+
+    output: Path = option(help="folder for the results", metavar="DIR", recorded=False)
+    overlay: bool = option(True, "write OUTPUT/overlay.mp4", recorded=False)
+    cutouts: bool = option(
+        False, "also write OUTPUT/cutouts/<object>/<frame>.png with transparency", recorded=False)
+    show: bool = option(False, "show the results in a window; q stops", recorded=False)
+    overwrite: bool = option(False, "remove what an earlier run wrote to OUTPUT", recorded=False)
