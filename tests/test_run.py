@@ -72,6 +72,21 @@ def test_closing_ends_the_thread():
     assert threading.active_count() == before
 
 
+def test_closing_closes_a_generator_too():
+    closed = threading.Event()
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            closed.set()
+
+    with closing(ReadAhead(items())) as ahead:
+        assert next(ahead) == 0
+        assert not closed.is_set()
+    assert closed.wait(timeout=10)
+
+
 class Counter:
     """In place of a segmenter: the mask of frame n holds n everywhere."""
 
@@ -88,6 +103,9 @@ class Counter:
 
 class Clip(list):
     name = "clip"
+
+    def in_threads(self, threads):
+        return iter(self)
 
 
 def test_every_mask_is_written_once_and_in_order(tmp_path, monkeypatch):
