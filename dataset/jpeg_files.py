@@ -70,8 +70,8 @@ def _copies_agree() -> bool:
     """Whether OpenCV decodes samples, gray and with every usual subsampling, to the pixels of Pillow."""
     if not hasattr(cv2, "IMREAD_COLOR_RGB"):         # before OpenCV 4.11
         return False
-    noise = np.random.default_rng(0).integers(0, 256, (45, 75, 3), np.uint8)
-    picture = Image.fromarray(cv2.blur(noise, (3, 3)))
+    noise = np.random.default_rng(0).integers(0, 256, (15, 25, 3), np.uint8)
+    picture = Image.fromarray(noise).resize((75, 45))
     for mode, subsampling in (("L", 0), ("RGB", 0), ("RGB", 1), ("RGB", 2)):
         encoded = io.BytesIO()
         picture.convert(mode).save(encoded, "JPEG", quality=90, subsampling=subsampling)
