@@ -23,7 +23,7 @@ _CONTEXT.set_forkserver_preload(["train", "eval_davis", "eval_youtube", "scripts
 
 
 class Command:
-    """`main` of a module at work on a command line; what it prints goes to the file `log`.
+    """`main` of a module at work on a command line, in a process group of its own; it prints to the file `log`.
 
     environment: variables that only this process has, such as those of torchrun.
     """
@@ -59,12 +59,14 @@ class Command:
         self.process.kill()
         self.process.join()
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals, group: bool = False) -> None:
+        """To the process, or to its group: its loading processes too, as torchrun and terminals do."""
         if self.process.is_alive():
-            os.kill(self.process.pid, number)
+            (os.killpg if group else os.kill)(self.process.pid, number)
 
 
 def _run(module: str, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+    os.setsid()
     os.environ.update(environment)
     with open(log, "w", buffering=1) as file:
         os.dup2(file.fileno(), 1)

@@ -112,6 +112,7 @@ def test_each_frame_is_encoded_once(root, weights, tmp_path, calls, capsys):
     assert f"value encoding of 4 settings {own:.1f} s (ratio {run['ratio']:.2f})" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_steady_clock")
 def test_a_stopped_ablation_resumes_and_ends_with_the_same_bytes(root, weights, tmp_path, calls, monkeypatch):
     arguments = ("--memory", "lfu", "--memory-frames", "1", "2")
@@ -132,6 +133,7 @@ def test_a_stopped_ablation_resumes_and_ends_with_the_same_bytes(root, weights, 
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_added_cells_and_sequences_are_all_that_is_computed(root, weights, tmp_path, calls):
     first, _ = run_ablation(root, weights, tmp_path / "out", "--memory", "lfu", "--memory-frames", "2",
                             "--sequences", "clip-001")
@@ -151,6 +153,7 @@ def test_added_cells_and_sequences_are_all_that_is_computed(root, weights, tmp_p
         c: first["clip-001", "lfu", "2", "topk"][c] for c in same}
 
 
+@pytest.mark.slow
 def test_the_page_and_the_figures(root, weights, tmp_path, capsys):
     run_ablation(root, weights, tmp_path / "out", "--memory", "every_k", "lfu", "--memory-frames", "1", "2",
                  "--include-last")

@@ -101,6 +101,7 @@ def test_an_abbreviated_flag_is_an_error(capsys):
 # Another run's settings ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_resume_keeps_the_settings_of_the_run(stage, tmp_path, refused, capsys):
     train_stage(stage, tmp_path)
     with refused(

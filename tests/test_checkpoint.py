@@ -24,6 +24,7 @@ def test_own_layout_round_trip(tiny_network, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["own.pth"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["multi", "single"])
 def test_published_layout_folds_biases_exactly_and_back(layout, seeded_state, tmp_path):
     published = seeded_state(layout)

@@ -77,6 +77,7 @@ def test_a_run_folder_holds_masks_record_and_official_csvs(root, weights, tmp_pa
     assert json.loads((tmp_path / "scores.json").read_text())["global"] == run["scores"]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_and_ends_with_the_same_bytes(root, weights, tmp_path):
     whole = evaluate(root, weights, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
@@ -93,6 +94,7 @@ def test_a_stopped_run_resumes_and_ends_with_the_same_bytes(root, weights, tmp_p
         assert path.read_bytes() == (tmp_path / "parts" / path.relative_to(tmp_path / "whole")).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_with_other_settings_is_refused_unless_overwritten(root, weights, tmp_path, capsys):
     evaluate(root, weights, tmp_path / "out")
     with pytest.raises(SystemExit, match="2"):

@@ -76,6 +76,7 @@ def test_objects_that_appear_later_keep_their_numbers(shared, weights, tmp_path,
             assert (labels[given == number] == number).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_only_the_frames_asked_for_are_written_and_zipped_as_the_server_wants(root, weights, tmp_path):
     run = evaluate(root / "valid", weights, tmp_path / "out", "--zip")
     asked = {
@@ -92,6 +93,7 @@ def test_only_the_frames_asked_for_are_written_and_zipped_as_the_server_wants(ro
     assert len(list((tmp_path / "every").glob("Annotations/*/*.png"))) == every["totals"]["frames"] == 3 * 14
 
 
+@pytest.mark.slow
 def test_scores_where_ground_truth_is_at_hand(root, weights, tmp_path, capsys):
     run = evaluate(root / "valid", weights, tmp_path / "out")
     assert "scores" not in run

@@ -87,6 +87,7 @@ def test_float32_agrees(name, frames, plain, shared, seeded_network):
         assert (run.at_end("written") == golden["written_at_end"]).mean() >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BANKS if name != "small_memory"])     # run whole above
 def test_the_first_frames_agree_in_float32(name, shared, seeded_network):
     golden = np.load(shared / "golden" / f"propagate_{name}.npz")

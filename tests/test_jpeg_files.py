@@ -71,7 +71,7 @@ def test_other_files(data, tmp_path):
     as_pillow(tmp_path / "odd.jpg", data)
 
 
-@pytest.mark.parametrize("name", OTHERS.keys() - {"half with an end"})
+@pytest.mark.parametrize("name", [name for name in OTHERS if name != "half with an end"])
 def test_other_files_are_left_to_pillow(name):
     assert not jpeg_files._is_plain(OTHERS[name])
 

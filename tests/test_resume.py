@@ -1,10 +1,7 @@
 """Training that is stopped resumes to the same weights, and runs do not mix."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -13,6 +10,7 @@ import yaml
 
 from model.checkpoint import read_weights
 from model.storage import read_file
+from tests.processes import Command
 from tests.training import scalars, train_stage, write_tiny_stage
 
 
@@ -36,17 +34,13 @@ def test_a_resumed_run_equals_an_uninterrupted_run_bit_for_bit(config, tmp_path)
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path, workers):
     """The signal goes to the whole process group, loading processes included, as torchrun and terminals send it."""
-    command = [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "run"), "--set",
-               "training.iterations=100000", "training.save_every=100000", f"training.workers={workers}"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                               env={**os.environ, "OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "run").glob("log/*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(3)
-    os.killpg(process.pid, signal.SIGTERM)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    more = ["--set", "training.iterations=100000", "training.save_every=100000", f"training.workers={workers}"]
+    process = Command("train", ["--config", config, "--output", tmp_path / "run", *more], tmp_path / "log.txt")
+    process.await_(lambda: bool(list((tmp_path / "run").glob("log/*"))))
+    time.sleep(1)
+    process.send(signal.SIGTERM, group=True)
+    status, error = process.wait()
+    assert status == 130
     assert "SIGTERM: stopped after iteration" in error
     assert "--resume auto" in error
     (saved,) = (tmp_path / "run/checkpoints").iterdir()
@@ -76,6 +70,7 @@ def test_the_best_score_survives_a_resume(config, tmp_path):
     assert saved == scalars(tmp_path / "run", "validation/")["J&F"][0]
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(config, tmp_path, capsys):
     whole = train_stage(config, tmp_path / "run", "--set", "training.save_every=2")
     newest = sorted((tmp_path / "run/checkpoints").iterdir())[-1]
@@ -90,21 +85,17 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(config, tmp_pa
 
 @pytest.mark.slow
 def test_kill_and_resume_at_five_random_moments_ends_with_equal_weights(config, tmp_path):
-    more = ["--set", "training.iterations=60", "training.save_every=5", "training.keep_checkpoints=2"]
+    more = ["--set", "training.iterations=36", "training.save_every=3", "training.keep_checkpoints=2"]
     whole = train_stage(config, tmp_path / "whole", *more)
-    command = [sys.executable, "train.py", "--config", str(config), "--output", str(tmp_path / "killed"), "--device",
-               "cpu", "--resume", "auto", *more]
+    command = ["--config", config, "--output", tmp_path / "killed", "--device", "cpu", "--resume", "auto", *more]
     moments, checkpoints = random.Random(0), tmp_path / "killed/checkpoints"
     for _ in range(5):
         before = _newest(checkpoints)
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while _newest(checkpoints) == before and process.poll() is None:
-            time.sleep(0.01)
+        process = Command("train", command, tmp_path / "log.txt")
+        process.await_(lambda before=before: _newest(checkpoints) != before)
         time.sleep(moments.uniform(0, 0.5))
-        assert process.poll() is None          # killed in the middle: in a step, in a save, between two
-        process.kill()
-        process.wait()
-    subprocess.run(command, check=True, capture_output=True)
+        process.kill()                         # in a step, in a save, between two
+    assert Command("train", command, tmp_path / "log.txt").wait()[0] == 0
     killed = read_weights(tmp_path / "killed/network.pth")[1]
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
 

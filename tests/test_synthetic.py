@@ -180,6 +180,7 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path):
     assert contents(tmp_path / "a") != contents(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_the_script_replaces_only_what_it_wrote_and_only_when_told(tmp_path: Path):
     def run(*extra: str) -> subprocess.CompletedProcess:
         options = ["--output", str(tmp_path), "--kind", "static", "--size", "32", "48", "--videos", "1"]

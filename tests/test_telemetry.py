@@ -198,6 +198,7 @@ def evaluate(root, weights, output, *more):
     ])
 
 
+@pytest.mark.slow
 def test_telemetry_changes_no_mask_and_may_be_asked_for_later(root, weights, run, tmp_path):
     output = tmp_path / "out"
     evaluate(root, weights, output)

@@ -20,6 +20,7 @@ def test_the_file_is_small_and_found_by_its_name():
     assert network.config.mask_channels == 2
 
 
+@pytest.mark.slow
 def test_its_score_on_a_generated_clip_is_what_it_was():
     clip = SyntheticClip(**CLIP)
     segmenter = VideoSegmenter(load_network("compact"), build_memory("every_k"), precision="fp32")
