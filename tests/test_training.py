@@ -11,6 +11,8 @@ import yaml
 
 from dataset.synthetic import make_static
 from model.checkpoint import read_weights
+from model.losses import mean_intersection_over_union
+from model.objective import clip_loss
 from model.storage import read_file
 from model.training.config import TrainingConfig
 from model.training.loading import load_batches
@@ -143,6 +145,29 @@ def test_curves_say_what_a_retrain_needs(config, tmp_path):
             "iou_frame_2", "samples_per_second", "share_waiting_for_data", "gradient_norm"} <= scalars(
         tmp_path / "run", "train/"
     ).keys()
+
+
+def test_what_is_for_the_log_alone_is_computed_only_where_it_is_logged(config, tmp_path, monkeypatch):
+    """A point of a curve is the value of that one iteration."""
+    losses, overlaps = [], []
+    for name, function, results in (
+        ("trainer.clip_loss", clip_loss, losses),
+        ("values.mean_intersection_over_union", mean_intersection_over_union, overlaps),
+    ):
+        monkeypatch.setattr(f"model.training.{name}", noting(function, results))
+    train_stage(config, tmp_path / "run", "--set", "training.log_every=4")
+    assert ["cross_entropy" in outcome for outcome in losses] == [False, False, False, True, False, True]
+    assert len(overlaps) == 4
+    logged = scalars(tmp_path / "run", "train/")
+    assert logged["total"] == [losses[3]["total"].item(), losses[5]["total"].item()]
+    assert logged["iou_frame_2"] == [overlaps[1].item(), overlaps[3].item()]
+
+
+def noting(function, results):
+    def call(*arguments):
+        results.append(function(*arguments))
+        return results[-1]
+    return call
 
 
 @pytest.mark.slow
