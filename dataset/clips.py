@@ -75,7 +75,7 @@ class ClipConfig:
 
 
 class Clips(Dataset[dict[str, torch.Tensor | int]]):
-    """Sample i of a run: {"frames" [3, 3, crop, crop] uint8, "labels" [3, crop, crop] int64, "num_objects",
+    """Sample i of a run: {"frames" [3, 3, crop, crop] uint8, "labels" [3, crop, crop] uint8, "num_objects",
     "index", "gap"}.
 
     Args:
@@ -110,7 +110,7 @@ class Clips(Dataset[dict[str, torch.Tensor | int]]):
         )
         return {
             "frames": torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2))),
-            "labels": torch.from_numpy(labels.astype(np.int64)),
+            "labels": torch.from_numpy(np.ascontiguousarray(labels, np.uint8)),
             "num_objects": max(1, int(labels.max())),
             "index": index,
             "gap": gap,

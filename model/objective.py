@@ -9,7 +9,7 @@ from model.aggregation import aggregate
 from model.encoders import FrameFeatures
 from model.errors import ConfigError
 from model.geometry import STRIDE
-from model.losses import bootstrapped_cross_entropy, dice_loss, hard_fraction
+from model.losses import dice_loss, hard_fraction, hardest_mean, pixel_cross_entropy, present_objects
 from model.matching import read, softmax_affinity
 from model.network import STCN
 from model.precision import at_least_float32
@@ -47,7 +47,7 @@ class _Memory:
 
 def clip_loss(
     network: STCN, frames: Tensor, labels: Tensor, num_objects: Tensor, iteration: int,
-    config: ObjectiveConfig | None = None,
+    config: ObjectiveConfig | None = None, logged: bool = True,
 ) -> dict[str, Tensor | float]:
     """Loss of clips of three frames.
 
@@ -55,14 +55,15 @@ def clip_loss(
     mask of frame 1 is the predicted one: soft and not detached.
 
     Args:
-        frames: [B, 3, 3, H, W] normalized; labels: [B, 3, H, W] int64, 0..objects; num_objects: [B];
-        iteration: the position in the bootstrapping schedule.
+        frames: [B, 3, 3, H, W] normalized; labels: [B, 3, H, W] int64, 0..objects of the sample;
+        num_objects: [B], at least 1 each, on the CPU (the host would wait for a device);
+        iteration: the position in the bootstrapping schedule; logged: False leaves out "cross_entropy".
     Returns "total" = "frame_1" + "frame_2", "hard_fraction", "cross_entropy" (over all pixels, detached) and
     "masks" [B, 2, objects, H, W] probabilities.
     """
     config = config or ObjectiveConfig()
     objects = max(num_objects.tolist())
-    present = torch.arange(objects, device=labels.device) < num_objects[:, None].to(labels.device)
+    present = present_objects(num_objects, objects, labels.device)
     numbers = torch.arange(1, objects + 1, device=labels.device)
     targets = labels[:, :, None] == numbers[:, None, None]                                  # [B, 3, objects, H, W]
     features = _split_frames(network.encode_key(frames.flatten(0, 1)), frames.shape[0])
@@ -70,18 +71,19 @@ def clip_loss(
         iteration, config.bootstrap_start, config.bootstrap_span, config.bootstrap_floor
     )
 
-    memory, losses, plain, masks = _Memory(), [], [], []
+    memory, losses, pixels, masks = _Memory(), [], [], []
     mask = targets[:, 0].to(frames.dtype)
     for index in (1, 2):
         _memorize(network, memory, frames[:, index - 1], features[index - 1], mask)
         logits = _segment(network, memory, features[index], present, config)
         mask = logits.softmax(1)[:, 1:]
-        losses.append(_frame_loss(logits, mask, labels[:, index], targets[:, index], num_objects, fraction, config))
-        plain.append(_mean_cross_entropy(logits, labels[:, index], num_objects, 1.0).detach())
+        pixels.append(pixel_cross_entropy(logits, labels[:, index], present))
+        losses.append(_frame_loss(pixels[-1], mask, targets[:, index], present, fraction, config))
         masks.append(mask)
+    plain = {"cross_entropy": pixels[0].detach().mean() + pixels[1].detach().mean()} if logged else {}
     return {
-        "total": losses[0] + losses[1], "frame_1": losses[0], "frame_2": losses[1], "hard_fraction": fraction,
-        "cross_entropy": plain[0] + plain[1], "masks": torch.stack(masks, 1),
+        "total": losses[0] + losses[1], "frame_1": losses[0], "frame_2": losses[1], "hard_fraction": fraction, **plain,
+        "masks": torch.stack(masks, 1),
     }
 
 
@@ -116,20 +118,8 @@ def _segment(
 
 
 def _frame_loss(
-    logits: Tensor, mask: Tensor, labels: Tensor, targets: Tensor, num_objects: Tensor, fraction: float,
-    config: ObjectiveConfig,
+    pixels: Tensor, mask: Tensor, targets: Tensor, present: Tensor, fraction: float, config: ObjectiveConfig
 ) -> Tensor:
     """The loss that counts: cross-entropy of the hardest pixels, plus soft Dice if asked for."""
-    loss = _mean_cross_entropy(logits, labels, num_objects, fraction)
-    if config.dice_weight > 0:
-        dice = [dice_loss(mask[i, :n], targets[i, :n]) for i, n in enumerate(num_objects.tolist())]
-        loss = loss + config.dice_weight * torch.stack(dice).mean()
-    return loss
-
-
-def _mean_cross_entropy(logits: Tensor, labels: Tensor, num_objects: Tensor, fraction: float) -> Tensor:
-    """Mean over samples; a sample has the classes of background and of its own objects only."""
-    return torch.stack([
-        bootstrapped_cross_entropy(logits[i, : n + 1], labels[i], fraction)
-        for i, n in enumerate(num_objects.tolist())
-    ]).mean()
+    loss = hardest_mean(pixels, fraction)
+    return loss + config.dice_weight * dice_loss(mask, targets, present) if config.dice_weight > 0 else loss

@@ -47,14 +47,6 @@ class Processes:
             values /= self.count
         return values
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process."""
-        if self.count == 1:
-            return flag
-        flags = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(flags, dist.ReduceOp.MAX)
-        return bool(flags)
-
     def wait(self) -> None:
         """Until every process is here."""
         if self.count > 1:

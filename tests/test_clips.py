@@ -60,6 +60,7 @@ def test_samples_have_the_promised_shapes_and_numbers(roots):
         assert sample["frames"].shape == (3, 3, 64, 64)
         assert sample["frames"].dtype == torch.uint8
         assert sample["labels"].shape == (3, 64, 64)
+        assert sample["labels"].dtype == torch.uint8
         assert 1 <= sample["num_objects"] <= 2
         assert sample["labels"].max() <= sample["num_objects"]
 

@@ -4,7 +4,6 @@ import copy
 import functools
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,9 +14,6 @@ from inference import VideoSegmenter, build_memory
 from inference.memory import POLICIES
 from model import STCN, NetworkConfig
 from model.fast import prepare_for_inference
-from model.network import normalize
-from model.objective import ObjectiveConfig, clip_loss
-from model.regularizers import Regularizer
 from tests.pretended_gpu import PretendedGpu, pretended_gpu
 
 SMALL = NetworkConfig(key_backbone="resnet18", key_dim=8, value_dim=16, decoder_dims=(16, 8, 8))
@@ -27,7 +23,6 @@ KINDS = {0: "first", 2: "written", 3: "late object", 5: "written"}     # from fr
 # objects that appeared together, here two
 WAITS_OF_A_WRITE = {"afb": 3, "consolidate": 4, "readmem": 2, "rmem": 1}
 WAITS_OF_THE_FIRST_FRAME = 2           # the constants of `normalize`, once per device
-WAITS_OF_A_LOSS = 1                    # which objects exist comes from the loader
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -141,50 +136,3 @@ def test_a_segmenter_is_frozen_saved_and_loaded(memory, tmp_path):
     on_cpu = segmenter_of(memory)                       # a state saved on a GPU is loaded on a CPU
     on_cpu.load(tmp_path / "state.pth")
     assert_equal(run(on_cpu, range(4, 6)), Run(expected.probabilities[4:], expected.labels[4:]))
-
-
-@pytest.mark.parametrize("regularizer", get_args(Regularizer))
-def test_a_training_step_computes_the_same(regularizer):
-    config = ObjectiveConfig(bootstrap_start=0, bootstrap_span=10, dice_weight=1, regularizer=regularizer)
-    model = STCN(SMALL)
-    expected = training_loss(model, config)
-    expected.backward()
-    gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
-    updated = copy.deepcopy(model)
-    update(updated, gradients)
-    with pretended_gpu() as gpu:
-        model.to("cuda")
-        ours = training_loss(model, config, gpu)
-        gradients = {name: gradient.to("cuda") for name, gradient in gradients.items()}
-        gpu.waits.clear()
-        update(model, gradients)                        # with the CPU's gradients: see `pretended_gpu`
-        assert not gpu.waits
-        assert ours.isfinite()
-        if regularizer != "dropout":                    # a GPU draws other numbers
-            torch.testing.assert_close(ours.detach().cpu(), expected.detach(), rtol=1e-4, atol=0)
-        for name, parameter in updated.named_parameters():
-            torch.testing.assert_close(model.get_parameter(name).detach().cpu(), parameter.detach(), msg=name)
-
-
-def training_loss(model, config, gpu: PretendedGpu | None = None) -> torch.Tensor:
-    device = "cpu" if gpu is None else "cuda"
-    torch.manual_seed(0)
-    frames = torch.randint(0, 256, (2, 3, 3, 32, 48), dtype=torch.uint8)
-    objects = torch.tensor([2, 1])
-    labels = torch.randint(0, 3, (2, 3, 32, 48)).minimum(objects[:, None, None, None])
-    frames, labels = normalize(frames.to(device)), labels.to(device)
-    if gpu is not None:
-        gpu.waits.clear()
-    loss = clip_loss(model.train(), frames, labels, objects, 5, config)["total"]
-    if gpu is not None:
-        assert gpu.waits.total() <= WAITS_OF_A_LOSS, gpu.waits
-    return loss
-
-
-def update(model, gradients):
-    """A step of the optimizer, as the trainer takes it."""
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    for name, parameter in model.named_parameters():
-        parameter.grad = gradients[name]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1)
-    optimizer.step()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,8 +11,11 @@ import yaml
 
 from dataset.synthetic import make_static
 from model.checkpoint import read_weights
+from model.losses import mean_intersection_over_union
+from model.objective import clip_loss
 from model.storage import read_file
 from model.training.config import TrainingConfig
+from model.training.loading import load_batches
 from tests.training import scalars, train_stage, write_tiny_stage
 
 
@@ -80,6 +84,7 @@ def test_the_video_stage_starts_from_a_static_network(config, tmp_path):
         (["--set", "data.sources=[]"], "expected at least one source"),
         (["--set", "training.lr=[1"], "not valid YAML"),
         (["--set", "training.save_every=0"], "training.save_every: expected at least 1, found 0"),
+        (["--set", "training.workers=-1"], "training.workers: expected at least 0, found -1"),
         (["--set", "data.max_objects=0"], "data.max_objects: expected at least 1"),
         (["--init-weights", "nowhere.pth"], "nowhere.pth"),
         (["--resume", "nowhere.pth"], "nowhere.pth"),
@@ -100,6 +105,21 @@ def test_learning_rate_is_a_function_of_the_iteration():
     assert [step.learning_rate(i) for i in (0, 9, 10, 11)] == [1, 1, 0.1, 0.1]
     linear = TrainingConfig(lr=1.0, iterations=100, schedule="linear", warmup=2, lr_floor=0.0)
     assert [linear.learning_rate(i) for i in (0, 50, 100)] == pytest.approx([0.5, 0.5, 0])
+
+
+@pytest.mark.parametrize(("given", "device", "cores", "processes", "workers"), [
+    (None, "cpu", 1, 1, 1), (None, "cpu", 2, 1, 1), (None, "cpu", 64, 1, 2), (None, "cpu", 64, 32, 1),
+    (None, "cuda", 2, 1, 1), (None, "cuda", 8, 1, 7), (None, "cuda", 64, 1, 8), (None, "cuda", 32, 4, 7),
+    (0, "cuda", 8, 1, 0), (12, "cpu", 2, 1, 12),
+])
+def test_there_are_as_many_workers_as_cores_for_them(given, device, cores, processes, workers, monkeypatch):
+    seen = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr("model.training.loading.DataLoader", lambda *_, **options: seen.append(options) or [])
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    config = TrainingConfig(workers=given)
+    assert not list(load_batches([], config, SimpleNamespace(count=1, rank=0), 0, torch.device(device)))
+    assert [options["num_workers"] for options in seen] == [workers]
 
 
 def test_accumulation_gives_the_same_step_as_one_batch(config, tmp_path):
@@ -125,6 +145,29 @@ def test_curves_say_what_a_retrain_needs(config, tmp_path):
             "iou_frame_2", "samples_per_second", "share_waiting_for_data", "gradient_norm"} <= scalars(
         tmp_path / "run", "train/"
     ).keys()
+
+
+def test_what_is_for_the_log_alone_is_computed_only_where_it_is_logged(config, tmp_path, monkeypatch):
+    """A point of a curve is the value of that one iteration."""
+    losses, overlaps = [], []
+    for name, function, results in (
+        ("trainer.clip_loss", clip_loss, losses),
+        ("values.mean_intersection_over_union", mean_intersection_over_union, overlaps),
+    ):
+        monkeypatch.setattr(f"model.training.{name}", noting(function, results))
+    train_stage(config, tmp_path / "run", "--set", "training.log_every=4")
+    assert ["cross_entropy" in outcome for outcome in losses] == [False, False, False, True, False, True]
+    assert len(overlaps) == 4
+    logged = scalars(tmp_path / "run", "train/")
+    assert logged["total"] == [losses[3]["total"].item(), losses[5]["total"].item()]
+    assert logged["iou_frame_2"] == [overlaps[1].item(), overlaps[3].item()]
+
+
+def noting(function, results):
+    def call(*arguments):
+        results.append(function(*arguments))
+        return results[-1]
+    return call
 
 
 @pytest.mark.slow

@@ -44,7 +44,8 @@ class TrainingConfig:
     precision: Literal["fp32", "bf16", "fp16", "tf32", "auto"] = option("auto", on_resume="may differ")
     compile: bool = option(False, on_resume="may differ")                # torch.compile the loss and the network
     seed: int = option(0, at_least=0)
-    workers: int = option(2, at_least=0, on_resume="may differ")         # loading processes of each training process
+    # loading processes of each training process; None: as many as there are cores for (loading.default_workers)
+    workers: int | None = option(None, at_least=0, on_resume="may differ")
     log_every: int = option(20, at_least=1, on_resume="may differ")
     picture_every: int = option(500, at_least=1, on_resume="may differ")
     save_every: int = option(1000, at_least=1, on_resume="may differ")
@@ -55,8 +56,13 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for known in fields(self):
             least, value = known.metadata.get("at_least"), getattr(self, known.name)
-            if least is not None and value < least:
+            if least is not None and value is not None and value < least:
                 raise ConfigError(f"training.{known.name}: expected at least {least}, found {value}")
+
+    def logs(self, iteration: int) -> bool:
+        """Whether the curves get a point for `iteration`, counted from 0."""
+        finished = iteration + 1
+        return finished % self.log_every == 0 or finished == self.iterations
 
     def learning_rate(self, iteration: int) -> float:
         """Learning rate of `iteration`, a pure function of it."""

@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_INTERRUPTS = 2      # Ctrl-Cs that ask for a clean stop
+
 
 class StopSignals:
-    """While active, a first SIGINT or SIGTERM is only recorded in `received`; a second one acts as usual."""
+    """While active, SIGINT and SIGTERM are only recorded: `received` is the name of the first one.
+
+    Job schedulers and torchrun send SIGTERM more than once, and torchrun passes on a Ctrl-C that the terminal has sent
+    already. So every SIGTERM and two SIGINTs only ask for a clean stop; a third Ctrl-C acts as usual.
+    """
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self.interrupts = 0
 
     def __enter__(self) -> "StopSignals":
         self.previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -24,8 +31,10 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, _frame: object) -> None:
-        self.received = signal.Signals(number).name
-        signal.signal(number, self.previous[number])
+        self.received = self.received or signal.Signals(number).name
+        self.interrupts += number == signal.SIGINT
+        if self.interrupts == _INTERRUPTS:
+            signal.signal(signal.SIGINT, self.previous[signal.SIGINT])
 
 
 @contextmanager

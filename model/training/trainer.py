@@ -20,7 +20,6 @@ from torch.utils.data import Dataset
 
 from model.checkpoint import load_state, save_network
 from model.errors import CheckpointError, LossError
-from model.losses import mean_intersection_over_union
 from model.network import STCN, normalize
 from model.objective import ObjectiveConfig, clip_loss
 from model.precision import PRECISIONS, float32_products, resolve_precision
@@ -30,6 +29,7 @@ from model.training.config import TrainingConfig
 from model.training.loading import load_batches
 from model.training.log import TrainingLog
 from model.training.signals import StopSignals
+from model.training.values import collect_means, curves
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ class ClipObjective(nn.Module):
         super().__init__()
         self.network, self.config = network, config
 
-    def forward(self, frames: Tensor, labels: Tensor, num_objects: Tensor, iteration: int) -> dict[str, Any]:
-        return clip_loss(self.network, frames, labels, num_objects, iteration, self.config)
+    def forward(
+        self, frames: Tensor, labels: Tensor, num_objects: Tensor, iteration: int, logged: bool
+    ) -> dict[str, Any]:
+        return clip_loss(self.network, frames, labels, num_objects, iteration, self.config, logged)
 
 
 class Trainer:
@@ -79,7 +81,11 @@ class Trainer:
         self.iteration, self.best = 0, -math.inf              # finished iterations; best J&F so far
         module = ClipObjective(self.network, objective)
         module = torch.compile(module) if config.compile else module
-        self.objective = DistributedDataParallel(module) if self.processes.count > 1 else module
+        # Buffers are the running statistics of batch norms. Frozen ones never change; a training step does not read
+        # the others, and those of the first process are the ones that are validated and saved.
+        self.objective = (
+            DistributedDataParallel(module, broadcast_buffers=False) if self.processes.count > 1 else module
+        )
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         self.optimizer = kind(
             self.network.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
@@ -95,24 +101,24 @@ class Trainer:
             self.output / "log", self.iteration, config.iterations, self.output.name, self.processes.first
         )
         batches = load_batches(self.samples, config, self.processes, self.iteration, self.device)
-        with log, StopSignals() as signals, closing(batches):
+        with StopSignals() as signals, log, closing(batches):
             for batch in batches:
                 log.waited()
-                values = self._step(batch, log)
+                logged = config.logs(self.iteration)
+                means = self._step(batch, log, signals)
+                stopping = means.pop("stop") > 0
                 self.iteration += 1
                 log.step(config.batch_size)
-                if self.iteration % config.log_every == 0 or self.iteration == config.iterations:
-                    means = self.processes.mean(torch.stack([value.float() for value in values.values()]))
-                    log.scalars(dict(zip(values, means.tolist(), strict=True)), self.iteration, self.device)
+                if logged:
+                    log.scalars(means, self.iteration, self.device)
                 if self.validation and self.validation.due(self.iteration):
                     self._validate(self.validation, log)
-                stopping = self.processes.any(signals.received is not None)
                 if self.iteration % config.save_every == 0 or stopping or self.iteration == config.iterations:
                     self.save()
                 if stopping:
                     raise KeyboardInterrupt(
-                        f"{signals.received}: stopped after iteration {self.iteration}, saved "
-                        f"{self.checkpoints.newest}; resume with --resume auto"
+                        f"{signals.received or 'signal to another process'}: stopped after iteration {self.iteration}, "
+                        f"saved {self.checkpoints.newest}; resume with --resume auto"
                     )
             final = self.output / "network.pth"            # a signal that arrives now changes nothing
             if self.processes.first:
@@ -120,51 +126,55 @@ class Trainer:
         self.processes.wait()
         return final
 
-    def _step(self, batch: dict[str, Tensor], log: TrainingLog) -> dict[str, Tensor]:
-        """One optimizer step; returns the values to log, still on the device."""
-        config = self.config
+    def _step(self, batch: dict[str, Tensor], log: TrainingLog, signals: StopSignals) -> dict[str, float]:
+        """One optimizer step, in which the host waits for the device once.
+
+        Returns means over processes: "total", "gradient_norm", "stop" (above 0 if any process received a signal) and
+        "learning_rate"; in an iteration that is logged, all curves.
+        """
+        config, rate = self.config, self.config.learning_rate(self.iteration)
         stream = self.iteration * self.processes.count + self.processes.rank
         torch.manual_seed(config.seed * 1_000_003 + stream)      # regularizers draw from (seed, iteration, process)
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate(self.iteration)
+            group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         parts = [dict(zip(batch, values, strict=True)) for values in zip(
             *(tensor.chunk(config.accumulate) for tensor in batch.values()), strict=True
         )]
-        logged = [self._forward_backward(part, part is parts[-1], len(parts), log) for part in parts]
-        values = {name: torch.stack([entry[name] for entry in logged]).mean() for name in logged[0]}
-        if not math.isfinite(self.processes.mean(values["total"].clone()).item()):
-            self._stop_on("loss", values["total"].item(), batch["index"])
+        values = [self._forward_backward(part, part is parts[-1], len(parts), log) for part in parts]
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.max_gradient_norm or math.inf)
-        if not self.scaler.is_enabled() and not math.isfinite(norm.item()):     # the scaler skips such steps itself
-            self._stop_on("gradient norm", norm.item(), batch["index"])
+        means = collect_means(values, norm, signals.received is not None, self.processes)       # the host waits
+        if not math.isfinite(means["total"]):
+            own = torch.stack([value["total"] for value in values]).mean().item()
+            self._stop_on("loss", own, batch["index"])
+        if not self.scaler.is_enabled() and not math.isfinite(means["gradient_norm"]):   # the scaler skips such steps
+            self._stop_on("gradient norm", means["gradient_norm"], batch["index"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        rate = torch.tensor(config.learning_rate(self.iteration), device=self.device)
-        return {**values, "gradient_norm": norm, "learning_rate": rate}
+        return {**means, "learning_rate": rate}
 
     def _forward_backward(
         self, batch: dict[str, Tensor], last: bool, parts: int, log: TrainingLog
     ) -> dict[str, Tensor]:
-        """Accumulate the gradients of a part of the batch; processes exchange theirs after the last one."""
+        """Accumulate the gradients of a part of the batch; processes exchange theirs after the last one.
+
+        Returns numbers on the device: "total", and all curves of the part in an iteration that is logged.
+        """
+        logged = self.config.logs(self.iteration)
         frames = normalize(batch["frames"].to(self.device, non_blocking=True))
-        labels = batch["labels"].to(self.device, non_blocking=True)
+        labels = batch["labels"].to(self.device, non_blocking=True).long()
         module = self.objective
         alone = module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
         precision = PRECISIONS[self.precision]
         with alone, float32_products(self.precision):
             with torch.autocast(self.device.type, precision, enabled=precision is not torch.float32):
-                outcome = self.objective(frames, labels, batch["num_objects"], self.iteration)
+                outcome = self.objective(frames, labels, batch["num_objects"], self.iteration, logged)
             self.scaler.scale(outcome["total"] / parts).backward()
-        masks, objects = outcome.pop("masks").detach(), batch["num_objects"].tolist()
         if last and self.iteration % self.config.picture_every == 0:
-            log.pictures(frames[0], labels[0], masks[0, :, : objects[0]], self.iteration)
-        values = {name: torch.as_tensor(value, device=self.device).detach() for name, value in outcome.items()}
-        for frame in (1, 2):
-            values[f"iou_frame_{frame}"] = mean_intersection_over_union(masks[:, frame - 1], labels[:, frame], objects)
-        values["gap"] = batch["gap"].float().mean().to(self.device)
-        return values
+            masks = outcome["masks"][0, :, : int(batch["num_objects"][0])].detach()
+            log.pictures(frames[0], labels[0], masks, self.iteration)
+        return curves(outcome, labels, batch) if logged else {"total": outcome["total"].detach()}
 
     def _compute_in(self, precision: str) -> None:
         """Set the precision, and say so in the description."""
