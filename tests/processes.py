@@ -66,7 +66,7 @@ class Command:
 
 
 def _run(module: str, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
-    os.setsid()
+    os.setpgrp()
     os.environ.update(environment)
     with open(log, "w", buffering=1) as file:
         os.dup2(file.fileno(), 1)

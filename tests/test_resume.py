@@ -1,6 +1,7 @@
 """Training that is stopped resumes to the same weights, and runs do not mix."""
 
 import random
+import re
 import signal
 import time
 
@@ -35,9 +36,9 @@ def test_a_resumed_run_equals_an_uninterrupted_run_bit_for_bit(config, tmp_path)
 def test_a_signal_saves_a_checkpoint_and_leaves(config, tmp_path, workers):
     """The signal goes to the whole process group, loading processes included, as torchrun and terminals send it."""
     more = ["--set", "training.iterations=100000", "training.save_every=100000", f"training.workers={workers}"]
-    process = Command("train", ["--config", config, "--output", tmp_path / "run", *more], tmp_path / "log.txt")
-    process.await_(lambda: bool(list((tmp_path / "run").glob("log/*"))))
-    time.sleep(1)
+    log = tmp_path / "log.txt"
+    process = Command("train", ["--config", config, "--output", tmp_path / "run", *more], log)
+    process.await_(lambda: log.exists() and re.search(r"\b[1-9]\d*/100000 ", log.read_text()) is not None)
     process.send(signal.SIGTERM, group=True)
     status, error = process.wait()
     assert status == 130
