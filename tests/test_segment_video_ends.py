@@ -125,8 +125,8 @@ def test_a_damaged_frame_leaves_what_came_before_and_no_record(folder, weights, 
 
 def test_sigterm_ends_after_the_frame_at_hand(folder, weights, monkeypatch, capsys):
     original = VideoOutput.write
-    monkeypatch.setattr(VideoOutput, "write", lambda self, frame, *more: (
-        original(self, frame, *more), frame.name == "frame 5" and os.kill(os.getpid(), signal.SIGTERM)))
+    monkeypatch.setattr(VideoOutput, "write", lambda self, result: (
+        original(self, result), result.frame.name == "frame 5" and os.kill(os.getpid(), signal.SIGTERM)))
     with pytest.raises(SystemExit, match="130"):
         segment(folder, folder.parent / "first.png", weights)
     assert "SIGTERM: stopped, 3 frames written" in capsys.readouterr().err

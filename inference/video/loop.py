@@ -16,6 +16,7 @@ from inference.run.record import SequenceReport, write_json
 from inference.video.live import LiveView
 from inference.video.output import VideoOutput
 from inference.video.output_folder import OutputFolder
+from inference.video.result import Result
 from inference.views import ViewSegmenter
 from model.training.signals import StopSignals
 
@@ -36,9 +37,11 @@ def segment_video(
         with StopSignals() as signals, output, closing(frames), bar:
             for frame in frames:
                 with meter.segmenting():
-                    labels = segmenter.labels(segmenter.step(frame.image, frame.annotation))
+                    probabilities = segmenter.step(frame.image, frame.annotation)
+                    labels = segmenter.labels(probabilities)
                 meter.count()
-                output.write(frame, labels, segmenter.objects)
+                kept = probabilities if output.wants_probabilities else None
+                output.write(Result(frame, labels, segmenter.objects, probabilities=kept))
                 bar.set_postfix_str(f"{meter.fps:.1f} FPS, {segmenter.frames_held:.1f} held", refresh=False)
                 bar.update()
                 if view and not view.show(frame.image, labels):

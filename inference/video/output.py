@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from dataset.folder import Frame
 from dataset.masks import overlay, write_image, write_labels
 from inference.errors import RunError
 from inference.run.writer import BackgroundWriter
 from inference.video.output_folder import OutputFolder
+from inference.video.result import Result
 
 FPS = 25.0                 # of overlays if the source has none: folders, some cameras
 _SECONDS_PER_KEY = 2       # between key frames: players jump to these, and a killed process loses no more
@@ -23,7 +23,7 @@ _BT709 = 1                 # FFmpeg's number of the colors of HD video: stored i
 
 
 class VideoOutput(BackgroundWriter):
-    """`write(frame, labels, objects)`: a frame, its label map [H, W], and the numbers of the objects known so far.
+    """`write(result)`: the `Result` of each frame.
 
     Writes masks/<frame>.png; with `overlay_fps`, overlay.mp4 at that many frames per second; with `cutouts`,
     cutouts/<object>/<frame>.png in RGBA. Each file appears complete. The video appears at the end, also after an error
@@ -33,6 +33,7 @@ class VideoOutput(BackgroundWriter):
     def __init__(self, folder: OutputFolder, overlay_fps: float | None = FPS, cutouts: bool = False) -> None:
         super().__init__(folder.root.name)
         self.folder, self.cutouts, self.overlay_fps = folder, cutouts, overlay_fps
+        self.wants_probabilities = False     # of a result, which are large; otherwise they are None
         self.written = 0                     # frames whose files are all written
         self._video: OverlayVideo | None = None
 
@@ -43,9 +44,10 @@ class VideoOutput(BackgroundWriter):
         contents = f" ({', '.join(kinds)})" if self.written else ""
         return f"{self.written} frames written to {self.folder.root}{contents}"
 
-    def _write(self, frame: Frame, labels: np.ndarray, objects: list[int]) -> None:
+    def _write(self, result: Result) -> None:
+        frame, labels = result.frame, result.labels
         write_labels(self.folder.new("masks", f"{frame.name}.png"), labels)
-        for number in objects if self.cutouts else ():
+        for number in result.objects if self.cutouts else ():
             path = self.folder.new("cutouts", str(number), f"{frame.name}.png")
             write_image(path, cutout(frame.image, labels, number))
         if self.overlay_fps:
