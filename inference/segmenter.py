@@ -77,8 +77,7 @@ class VideoSegmenter:
 
     def save(self, path: str | Path) -> None:
         """Write the state of this segmenter within its video, with its bank, to a file. The write is atomic."""
-        own = {name: getattr(self, name) for name in _STATE}
-        save_file(path, {"segmenter": own, "made": self._made(), "memory": self.memory.state()})
+        save_file(path, self.state())
 
     def load(self, path: str | Path) -> None:
         """Resume from the saved state of a segmenter with the same options: the masks are the same to the bit.
@@ -91,11 +90,20 @@ class VideoSegmenter:
         if content["made"] != self._made():
             raise CheckpointError(f"{path}: expected a segmenter made with {self._made()}, found {content['made']}")
         try:
-            self.memory.restore(content["memory"], self.device)
+            self.restore(content)
         except MemoryConfigError as error:
             raise CheckpointError(f"{path}: {error}; build the memory with the same options") from None
-        for name, value in content["segmenter"].items():
-            setattr(self, name, value)
+
+    def state(self) -> dict[str, Any]:
+        """What `save` writes. It shares nothing with this segmenter, so it stays as it is."""
+        own = {name: copy.copy(getattr(self, name)) for name in _STATE}
+        return {"segmenter": own, "made": self._made(), "memory": self.memory.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state` of a segmenter with the same options; raises MemoryConfigError for another bank."""
+        self.memory.restore(state["memory"], self.device)
+        for name, value in state["segmenter"].items():
+            setattr(self, name, copy.copy(value))
 
     def _made(self) -> dict[str, Any]:
         return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
