@@ -136,6 +136,14 @@ def test_in_both_directions_each_pass_segments_its_side_of_a_correction():
     assert session.segmented_frames == before + 10 + 10 + 9      # backward from the checkpoint 9 frames after it
 
 
+def test_distances_are_those_to_the_last_given_mask_of_each_object():
+    one, two = (np.full(SIZE, number, np.uint8) for number in (1, 2))
+    session = session_of({1: one, 3: two, 7: one}, every=2)
+    result_of(session)
+    session.give(5, two)
+    assert [session.segment(index).distances for index in (5, 6, 7, 8)] == [[4, 0], [5, 1], [0, 2], [1, 3]]
+
+
 def test_an_interrupted_run_takes_no_step_twice_and_tells_how_many_are_left():
     session, left = session_of({4: make_mask(0, 1)}, both=True), []
     running = session.run(left.append)
@@ -207,12 +215,12 @@ def test_what_cannot_be_given_is_refused():
         with pytest.raises(ValueError, match="expected a frame from 0 to 8"):
             session.give(index, make_mask(0, 1))
     assert session.labels(0) is None
-    with pytest.raises(ValueError, match="frame 0: .* stale; run first"):
+    with pytest.raises(ValueError, match=r"frame 0: .* stale; run first"):
         session.lock(0)
     result_of(session)
     assert session.segmented_frames == 0                   # nothing is given: nothing is segmented
     session.lock(4)
-    with pytest.raises(ValueError, match="frame 4: .*unlock it first"):
+    with pytest.raises(ValueError, match=r"frame 4: .*unlock it first"):
         session.give(4, make_mask(0, 1))
     mask = make_mask(0, 1)
     session.give(1, mask)

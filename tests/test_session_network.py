@@ -128,9 +128,9 @@ def test_with_kept_masks_each_pass_begins_with_all_of_them(tiny_network, clip):
     session = session_of(tiny_network, frames, {2: masks[2], 6: masks[6]}, both=True, keep_given=True)
     next(session.run())
     for each in session.passes:
-        entries = each.segmenter.segmenters[0].memory.entries
-        written = torch.bincount(entries.written, minlength=LENGTH)
-        assert all(written[each.flip(frame)] == session.forward.segmenter.segmenters[0].memory.cells for frame in (2, 6))
+        bank = each.segmenter.segmenters[0].memory
+        written = torch.bincount(bank.entries.written, minlength=LENGTH)
+        assert written[each.flip(2)] == written[each.flip(6)] == bank.cells
     alone = session_of(tiny_network, frames, {2: masks[2], 6: masks[6]}, both=True)
     assert not np.array_equal(result_of(session), result_of(alone))
     session.lock(5)

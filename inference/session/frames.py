@@ -62,7 +62,7 @@ class VideoFileFrames(Frames):
         self._length = sum(1 for _ in self._decode())
         first = next(self._decode()).image
         self.block = block or max(1, _CACHE // first.nbytes)
-        self._reader, self._next = iter(()), self._length        # frames from number `_next` on
+        self._reader, self._next = self._decode(), 0             # frames from number `_next` on
         self._first, self._held = 0, [first]                     # the block held, and the number of its first frame
 
     def __len__(self) -> int:
