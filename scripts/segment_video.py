@@ -5,7 +5,7 @@
 
 A mask is a PNG of the video's size whose pixel values are object numbers, 0 being background. One mask belongs to the
 first frame; several are named by the numbers of their frames, counted from 0. Writes OUTPUT/masks/00000.png, ...,
-OUTPUT/overlay.mp4 and, at the end, OUTPUT/run.json. docs/VIDEO.md tells all of it.
+OUTPUT/confidence.csv, OUTPUT/overlay.mp4 and, at the end, OUTPUT/run.json. docs/VIDEO.md tells all of it.
 """
 
 import sys
@@ -31,6 +31,8 @@ from inference.video.loop import segment_video, write_record
 from inference.video.options import OutputOptions, VideoOptions
 from inference.video.output import FPS, VideoOutput
 from inference.video.output_folder import OutputFolder
+from inference.video.suggest import describe as advice
+from inference.video.watch import Watch
 from inference.views import ViewOptions
 from model import CheckpointError
 from model.checkpoint import OWN_WEIGHTS
@@ -59,10 +61,12 @@ def main(arguments: list[str] | None = None) -> None:
     frames = masks.annotate(video, given.max_frames)
     total = min(filter(None, (video.announced, given.max_frames)), default=None)
     bar = tqdm(total=total, unit="frame", desc=wanted.output.name, dynamic_ncols=True, mininterval=0.5)
-    report = segment_video(frames if video.live else ReadAhead(frames), segmenter, output, bar, view)
+    watch = Watch(given.pause_when_lost)
+    report = segment_video(frames if video.live else ReadAhead(frames), segmenter, output, bar, view, watch)
     run = RunFolder(wanted.output, settings, about)
-    print(describe(write_record(folder, run, report, video.announced)))
+    print(describe(write_record(folder, run, report, video.announced, watch)))
     print(output.describe())
+    print(advice(watch.suggestions()))
 
 
 def own_weights() -> Path:

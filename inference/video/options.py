@@ -18,6 +18,9 @@ class VideoOptions(Options):
         None, "network: own or published STCN layout (default: compact, which comes with the repository)",
         metavar="FILE", recorded=False)
     max_frames: int | None = option(None, "stop after N frames", metavar="N", minimum=1)
+    pause_when_lost: int | None = option(
+        None, "stop when an object has been absent or uncertain in N frames in a row (without N: 5), and say which "
+        "frame to annotate", metavar="N", minimum=1, bare=5, recorded=False)
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,24 @@ from tqdm import tqdm
 from dataset.masks import overlay, write_image, write_labels
 from inference.errors import RunError
 from inference.run.writer import BackgroundWriter
+from inference.video.confidence_file import ConfidenceFile
+from inference.video.marks import draw_marks
 from inference.video.output_folder import OutputFolder
 from inference.video.result import Result
 
 FPS = 25.0                 # of overlays if the source has none: folders, some cameras
 _SECONDS_PER_KEY = 2       # between key frames: players jump to these, and a killed process loses no more
 _X264 = {"crf": "20", "preset": "veryfast"}      # visually lossless, several times as fast as the default
+_WORDS = {"absent": "{} absent", "uncertain": "{} {:.0%} ?", "present": "{} {:.0%}"}      # object, confidence
 _BT709 = 1                 # FFmpeg's number of the colors of HD video: stored in the file, so that players do not guess
 
 
 class VideoOutput(BackgroundWriter):
     """`write(result)`: the `Result` of each frame.
 
-    Writes masks/<frame>.png; with `overlay_fps`, overlay.mp4 at that many frames per second; with `cutouts`,
-    cutouts/<object>/<frame>.png in RGBA. Each file appears complete. The video appears at the end, also after an error
-    or an interruption.
+    Writes masks/<frame>.png; confidence.csv if results have a quality; with `overlay_fps`, overlay.mp4 at that many
+    frames per second; with `cutouts`, cutouts/<object>/<frame>.png in RGBA. Each picture appears complete. The video
+    appears at the end, also after an error or an interruption.
     """
 
     def __init__(self, folder: OutputFolder, overlay_fps: float | None = FPS, cutouts: bool = False) -> None:
@@ -36,11 +39,13 @@ class VideoOutput(BackgroundWriter):
         self.wants_probabilities = False     # of a result, which are large; otherwise they are None
         self.written = 0                     # frames whose files are all written
         self._video: OverlayVideo | None = None
+        self._confidence: ConfidenceFile | None = None
 
     def describe(self) -> str:
         """What is in the folder, for people."""
         video = self._video is not None and self._video.path.exists()
-        kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if video else [])]
+        kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if video else []),
+                 *(["confidence.csv"] if self._confidence else [])]
         contents = f" ({', '.join(kinds)})" if self.written else ""
         return f"{self.written} frames written to {self.folder.root}{contents}"
 
@@ -54,12 +59,26 @@ class VideoOutput(BackgroundWriter):
             if self._video is None:
                 paths = self.folder.new("overlay.mp4"), self.folder.new(".overlay.partial.mp4")
                 self._video = OverlayVideo(*paths, labels.shape, self.overlay_fps)
-            self._video.write(overlay(frame.image, labels))
+            self._video.write(_marked(overlay(frame.image, labels), result))
+        if result.quality is not None:
+            if self._confidence is None:
+                self._confidence = ConfidenceFile(self.folder.new("confidence.csv"))
+            self._confidence.write(result)
         self.written += 1
 
     def _finish(self) -> None:
+        if self._confidence is not None:
+            self._confidence.close()
         if self._video is not None:
             self._video.close()
+
+
+def _marked(picture: np.ndarray, result: Result) -> np.ndarray:
+    """The overlay [H, W, 3] with the confidence of each object in its corner, drawn in place."""
+    if result.quality is not None:
+        each = zip(result.objects, result.quality.confidence.tolist(), result.quality.state, strict=True)
+        draw_marks(picture, [(number, _WORDS[state].format(number, confidence)) for number, confidence, state in each])
+    return picture
 
 
 def cutout(image: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:

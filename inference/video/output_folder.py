@@ -8,7 +8,7 @@ from dataset.files import file_named_in_errors
 from inference.errors import RunError
 
 _RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
-_OURS = ("masks", "cutouts", "overlay.mp4", "run.json")     # names of results
+_OURS = ("masks", "cutouts", "overlay.mp4", "confidence.csv", "run.json")     # names of results
 
 
 class OutputFolder:
