@@ -29,7 +29,7 @@ from inference.runtime import RuntimeOptions, load_for
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
 from inference.video.options import OutputOptions, VideoOptions
-from inference.video.output import FPS, VideoOutput
+from inference.video.output import VideoOutput, kinds_of
 from inference.video.output_folder import OutputFolder
 from inference.video.suggest import describe as advice
 from inference.video.watch import Watch
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(masks.describe())
 
     folder = OutputFolder(wanted.output, wanted.overwrite, (weights, video.name, *masks.paths.values()))
-    output = VideoOutput(folder, (video.fps or FPS) if wanted.overlay else None, wanted.cutouts)
+    output = VideoOutput(folder, kinds_of(wanted), video.fps)
     frames = masks.annotate(video, given.max_frames)
     total = min(filter(None, (video.announced, given.max_frames)), default=None)
     bar = tqdm(total=total, unit="frame", desc=wanted.output.name, dynamic_ncols=True, mininterval=0.5)
