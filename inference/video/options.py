@@ -1,9 +1,11 @@
 """The options of `scripts/segment_video.py` beside those of every evaluation."""
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from inference.options import Options, option
+from model.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -31,5 +33,27 @@ class OutputOptions(Options):
     overlay: bool = option(True, "write OUTPUT/overlay.mp4", recorded=False)
     cutouts: bool = option(
         False, "also write OUTPUT/cutouts/<object>/<frame>.png with transparency", recorded=False)
+    rle: bool = option(
+        False, "also write OUTPUT/masks.json: a COCO file with run-length encoded masks (needs pycocotools)",
+        recorded=False)
+    polygons: bool = option(
+        False, "also write OUTPUT/polygons.json: a COCO file with polygons, which have no holes", recorded=False)
+    soft: bool = option(
+        False, "also write OUTPUT/soft/<object>/<frame>.png: probabilities as 16-bit PNGs", recorded=False)
     show: bool = option(False, "show the results in a window; q stops", recorded=False)
     overwrite: bool = option(False, "remove what an earlier run wrote to OUTPUT", recorded=False)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError if pycocotools is wanted and missing."""
+        super().__post_init__()
+        if self.rle and not _installed("pycocotools"):
+            raise ConfigError("--rle: expected the package pycocotools, found that it is not installed; `pip install "
+                              "pycocotools`, or leave --rle out")
+
+
+def _installed(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True

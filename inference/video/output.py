@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inference.run.writer import BackgroundWriter
+from inference.run.writer import WAITING, BackgroundWriter
 from inference.video.options import OutputOptions
 from inference.video.output_folder import OutputFolder
 from inference.video.outputs.confidence import Confidence
@@ -10,13 +10,20 @@ from inference.video.outputs.cutouts import Cutouts
 from inference.video.outputs.masks import Masks
 from inference.video.outputs.output import Output
 from inference.video.outputs.overlay import Overlay
+from inference.video.outputs.polygons import Polygons
+from inference.video.outputs.rle import Rle
+from inference.video.outputs.soft import Soft
 from inference.video.result import Result
 
 FPS = 25.0                 # of overlays if the source has none: folders, some cameras
+_FEW = 2                   # frames that may wait to be written with their probabilities, which are large
 
 KINDS: dict[str, type[Output]] = {         # by the name of the option that asks for them
     "cutouts": Cutouts,
     "overlay": Overlay,
+    "rle": Rle,
+    "polygons": Polygons,
+    "soft": Soft,
 }
 
 
@@ -33,9 +40,9 @@ class VideoOutput(BackgroundWriter):
     """
 
     def __init__(self, folder: OutputFolder, kinds: Sequence[type[Output]], fps: float | None = None) -> None:
-        super().__init__(folder.root.name)
+        self.wants_probabilities = any(kind.wants_probabilities for kind in kinds)
+        super().__init__(folder.root.name, waiting=_FEW if self.wants_probabilities else WAITING)
         self.folder, self.outputs = folder, [kind(folder, fps or FPS) for kind in kinds]
-        self.wants_probabilities = any(output.wants_probabilities for output in self.outputs)
         self.written = 0                     # frames whose files are all written
 
     def describe(self) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from dataset.files import file_named_in_errors
 from inference.errors import RunError
 
-_RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
-_OURS = ("masks", "cutouts", "overlay.mp4", "confidence.csv", "run.json")     # names of results
+_RECORD = ".segment_video"         # a line of JSON per file, relative to the folder
+_OURS = ("masks", "cutouts", "overlay.mp4", "confidence.csv", "masks.json", "polygons.json", "soft", "run.json")
 
 
 class OutputFolder:
