@@ -53,8 +53,10 @@ class CocoOutput(Output):
 
 
 class CocoFile:
-    """Writes each entry at once: annotations to a partial file, images to a nameless one. `path` appears on closing, and
-    only if no write failed."""
+    """Writes each entry at once: annotations to a partial file, images to a nameless one.
+
+    `path` appears on closing, and only if no write failed.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.partial = path, path.with_name(f".{path.name}.partial")     # a name that OutputFolder removes

@@ -37,7 +37,7 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
     contours, _ = cv2.findContours(doubled.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     # OpenCV joins the centers of the outermost pixels. With four pixels in place of one, each of these belongs to one
     # corner of its pixel: the left one at column 2x, the right one at 2x + 1.
-    return [_corners((contour[:, 0] + 1) // 2) + (x, y) for contour in contours]
+    return [_corners((contour[:, 0] + 1) // 2) + np.array([x, y]) for contour in contours]
 
 
 def _corners(path: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ class Rle(CocoOutput):
 
 def encode(mask: np.ndarray) -> dict[str, Any]:
     """A mask [H, W] bool as COCO's compressed RLE: {"size": [H, W], "counts": ASCII}."""
-    from pycocotools import mask as coco        # optional, so that it is imported only if it is used
+    from pycocotools import mask as coco  # here, because it is optional
 
     rle = coco.encode(np.asfortranarray(mask, np.uint8))
     return {"size": list(map(int, rle["size"])), "counts": rle["counts"].decode("ascii")}
