@@ -12,10 +12,15 @@ from model.errors import ConfigError
 class VideoOptions(Options):
     """The video, its masks, and the network."""
 
-    input: str = option(help="video file, folder of images, camera number (0) or URL", metavar="VIDEO")
+    input: str = option(
+        help="video file, folder of images, camera number (0) or URL; with --masks, a folder of videos",
+        metavar="VIDEO")
     mask: tuple[Path, ...] = option(
-        help="label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
-        "like its frame", metavar="PNG")
+        (), "label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
+        "like its frame (required, unless --masks is given)", metavar="PNG")
+    masks: Path | None = option(
+        None, "instead of --mask, for a folder of videos: those of cat.mp4, or of the folder of images cat, are "
+        "DIR/cat.png or DIR/cat/*.png", metavar="DIR", recorded=False)
     weights: Path | None = option(
         None, "network: own or published STCN layout (default: compact, which comes with the repository)",
         metavar="FILE", recorded=False)
@@ -23,6 +28,13 @@ class VideoOptions(Options):
     pause_when_lost: int | None = option(
         None, "stop when an object has been absent or uncertain in N frames in a row (without N: 5), and say which "
         "frame to annotate", metavar="N", minimum=1, bare=5, recorded=False)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError unless either `mask` or `masks` is given."""
+        super().__post_init__()
+        if bool(self.mask) == (self.masks is not None):
+            raise ConfigError(f"--mask: expected either --mask, or --masks for a folder of videos, found "
+                              f"{'both' if self.mask else 'neither'}; give one of them")
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class OutputFolder:
         return [path for final in finals for path in (final, final.with_name(f".{final.name}.partial"))]
 
 
+def is_ours(root: Path) -> bool:
+    """Whether a run has claimed this folder."""
+    return (root / _RECORD).is_file()
+
+
 def _parts(line: str) -> list[str]:
     """The parts of a recorded path; an empty part for a line that was cut off."""
     try:
