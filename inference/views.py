@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from dataset.masks import labels_in
 from inference.options import Options, option
+from inference.quality import Quality
 from inference.segmenter import VideoSegmenter
 from inference.transfer import Download
 from model.errors import ConfigError
@@ -145,6 +146,15 @@ class ViewSegmenter:
     def download(self, probabilities: Tensor) -> Download:
         """As VideoSegmenter.download."""
         return self.segmenters[0].download(probabilities)
+
+    def quality(self, probabilities: Tensor) -> Quality:
+        """As VideoSegmenter.quality."""
+        return self.segmenters[0].quality(probabilities)
+
+    @property
+    def mean_key(self) -> Tensor | None:
+        """VideoSegmenter.mean_key of the first view."""
+        return self.segmenters[0].mean_key
 
     @staticmethod
     def _step(view: View, segmenter: VideoSegmenter, frame: np.ndarray, annotation: np.ndarray | None) -> Tensor:

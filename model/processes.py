@@ -2,10 +2,13 @@
 
 import os
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -54,6 +57,14 @@ class Processes:
         flags = torch.tensor(float(flag), device=self.device)
         dist.all_reduce(flags, dist.ReduceOp.MAX)
         return bool(flags)
+
+    def gather(self, value: T) -> list[T]:
+        """The value of each process, by rank; it is pickled."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
         """Until every process is here."""
