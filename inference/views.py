@@ -125,6 +125,11 @@ class ViewSegmenter:
         for segmenter in self.segmenters:
             segmenter.frame_index, segmenter.last_write = 0, None
 
+    def check_room(self, kept: int) -> None:
+        """As MemoryBank.check_room."""
+        for segmenter in self.segmenters:
+            segmenter.memory.check_room(kept)
+
     def freeze(self, frozen: bool = True) -> None:
         """As VideoSegmenter.freeze."""
         for segmenter in self.segmenters:

@@ -12,7 +12,6 @@ class ChainedSegmenter:
     """Its state is a checksum of all frames and annotations so far; its probabilities are drawn from that checksum."""
 
     keep_given = False
-    segmenters = ()
 
     def __init__(self):
         self.reset()
@@ -41,6 +40,9 @@ class ChainedSegmenter:
         self.frame_index = at
         self.step(frame, annotation)
         self.frame_index = 0
+
+    def check_room(self, kept):
+        """There is room for everything."""
 
     def freeze(self, frozen=True):
         self.frozen = frozen

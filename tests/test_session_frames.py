@@ -56,6 +56,8 @@ def test_a_limit_cuts_off_what_comes_after_it(tmp_path):
 
 
 def test_other_sources_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match="found none in it"):
+        open_frames(tmp_path)
     for source in ("0", "rtsp://host/stream", tmp_path / "nowhere"):
         with pytest.raises(DatasetError, match="expected a folder of images or a video file"):
             open_frames(source)

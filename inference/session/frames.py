@@ -32,16 +32,21 @@ class FolderFrames(Frames):
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
-        self.size = read_image(paths[0]).shape[:2]
+        self._last = 0, read_image(paths[0])         # is often asked for twice
+        self.size = self._last[1].shape[:2]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Raises DatasetError for a file that cannot be read, and for a frame of another size."""
+        last, image = self._last
+        if index == last:
+            return image
         image = read_image(self.paths[index])
         if problem := frame_size_problem(image.shape[:2], self.size, self.paths[0].name):
             raise problem.error(self.paths[index])
+        self._last = index, image
         return image
 
 
@@ -108,8 +113,11 @@ def open_frames(source: Path | str, excluded: tuple[Path, ...] = (), limit: int 
     path = Path(source).expanduser()
     if path.is_dir():
         masks = {mask.resolve() for mask in excluded}
-        return FolderFrames([image for image in list_images(path) if image.resolve() not in masks][:limit])
+        images = [image for image in list_images(path) if image.resolve() not in masks]
+        if not images:
+            raise DatasetError(f"{path}: expected a folder of images, found none in it; check the path")
+        return FolderFrames(images[:limit])
     if not path.is_file():
         raise DatasetError(f"{source}: expected a folder of images or a video file, whose frames can be read in any "
-                           "order, found neither")
+                           "order, found neither; check the path")
     return VideoFileFrames(path, limit)

@@ -148,9 +148,8 @@ class Session:
 
     def run_backward(self) -> Iterator[int]:
         """The part of `run` that comes first: the stale steps of the backward pass. Yields their frame numbers."""
-        for each in self.passes if self.keep_given else ():
-            for segmenter in each.segmenter.segmenters:
-                segmenter.memory.check_room(len(self._given))
+        if self.keep_given:
+            self.forward.segmenter.check_room(len(self._given))
         if self.backward is not None:
             for position in sorted(self.backward.stale):
                 index = self.backward.flip(position)

@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from inference.options import Options, option
 from model.errors import ConfigError
@@ -25,6 +26,10 @@ class VideoOptions(Options):
         None, "network: own or published STCN layout (default: compact, which comes with the repository)",
         metavar="FILE", recorded=False)
     max_frames: int | None = option(None, "stop after N frames", metavar="N", minimum=1)
+    direction: Literal["forward", "both"] = option(
+        "forward", "both: also segment backward from each mask, for masks at any frames; files and folders only")
+    keep_given: bool = option(False, "frames with a given mask stay in memory; with --direction both, they inform all "
+                              "frames, also earlier ones")
     pause_when_lost: int | None = option(
         None, "stop when an object has been absent or uncertain in N frames in a row (without N: 5), and say which "
         "frame to annotate", metavar="N", minimum=1, bare=5, recorded=False)
