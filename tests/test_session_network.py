@@ -115,7 +115,10 @@ def test_kept_masks_are_never_evicted(tiny_network, clip, memory):
         assert bank.entries.held == 3 * bank.cells
         if keep:
             assert held[0] == held[4] == bank.cells
-    session = session_of(tiny_network, frames, given, memory, keep_given=True)
+    session = session_of(tiny_network, frames, {0: masks[0], 5: masks[5]}, memory, keep_given=True)
+    result_of(session)
+    session.take_back(5)
+    session.give(4, masks[4])
     np.testing.assert_array_equal(result_of(session), streamed(segmenter_of(tiny_network, memory), frames, given))
 
 
