@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from dataset.errors import DatasetError, Problem
 from dataset.image_files import by_frame_name, image_size, natural_order
+from dataset.in_order import in_order
 from dataset.label_maps import labels_at_size, read_given_mask
 from dataset.masks import in_pixels, read_image
 
@@ -52,26 +54,37 @@ class FolderSequence:
         return len(self.frames)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames.
+        """Yield the frames. Raises what `read` raises."""
+        return self._given(map(self.read, range(len(self))))
+
+    def in_threads(self, threads: int) -> Iterator[Frame]:
+        """Iterate over the frames, which several threads read. They end with the iterator."""
+        return self._given(in_order(self.read, range(len(self)), threads))
+
+    def read(self, index: int) -> Frame:
+        """Read one frame. Several threads may do so at once.
 
         An annotation whose aspect ratio is within 1 % of its frame's is resized with a warning. Raises DatasetError
         for a frame or annotation of another size, an annotation without object numbers, and files that cannot be read.
         """
-        size = self.size
-        for path in self.frames:
-            image = read_image(path)
-            if problem := frame_size_problem(image.shape[:2], size, self.frames[0].name):
-                raise problem.error(path)
-            yield Frame(path.stem, image, self._annotation(path, size))
+        path, size = self.frames[index], self.size
+        image = read_image(path)
+        if problem := frame_size_problem(image.shape[:2], size, self.frames[0].name):
+            raise problem.error(path)
+        return Frame(path.stem, image, self._annotation(path, size))
 
     @property
     def frame_names(self) -> list[str]:
         return [path.stem for path in self.frames]
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int]:
         """(height, width) of the first frame, from its header."""
         return image_size(self.frames[0])
+
+    def _given(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames in order, as they are given to the network."""
+        return frames
 
     def _annotation(self, frame: Path, size: tuple[int, int]) -> np.ndarray | None:
         path = self.annotations.get(frame.stem)

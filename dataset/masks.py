@@ -4,6 +4,7 @@ A label map is `[H, W]` uint8: 0 is background, 1..254 are object numbers, 255 i
 """
 
 import io
+import zlib
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from PIL import Image
 from dataset.errors import Problem
 from dataset.files import atomic_write
 from dataset.image_files import open_image
+from dataset.jpeg_files import read_jpeg
 
 VOID = 255
 _COLORED = 22   # the DAVIS palette colors this many entries; the rest are grays (i, i, i)
@@ -36,10 +38,12 @@ PALETTE = _davis_palette()
 
 def read_image(path: Path) -> np.ndarray:
     """Decode an image file, whatever its suffix. Returns RGB `[H, W, 3]` uint8; raises DatasetError."""
+    if (pixels := read_jpeg(path)) is not None:
+        return pixels
     image = open_image(path)
     if image.mode.startswith("I"):      # grays of 16 bits: Pillow would clip them to 255, which is white
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -81,7 +85,8 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     """Write `[H, W]` uint8 as an indexed PNG with the DAVIS palette, atomically."""
     image = Image.fromarray(labels.astype(np.uint8, copy=False))
     image.putpalette(PALETTE.tobytes())
-    write_image(path, image)
+    # regions are runs of one value: looking for no other repetitions takes a third of the time and as many bytes
+    write_image(path, image, compress_level=1, compress_type=zlib.Z_RLE)
 
 
 def write_image(path: Path, image: "Image.Image | np.ndarray", **options: object) -> None:

@@ -34,10 +34,10 @@ class YouTubeSequence(FolderSequence):
     required: frozenset[str] = frozenset()
     categories: dict[int, str] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Frame]:
-        """As FolderSequence's, with annotations restricted to objects not seen before."""
+    def _given(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """With annotations restricted to objects not seen before."""
         seen: set[int] = set()
-        for frame in super().__iter__():
+        for frame in frames:
             given = frame.annotation
             if given is not None:
                 newcomers = set(labels_in(given)) - seen - {0}

@@ -11,8 +11,10 @@ DATA holds `DAVIS` (2016, 480p) and `static/ECSSD`. Sections:
   files   what reading and writing cost beside computing
   long    memory and time per frame over an endless stream (--frames)
   loader  milliseconds per training sample on one core
-  train   seconds per training step of the thesis's network, fp32 and bf16, against the plain fp32 path
+  train   seconds per training step of the thesis's network against the plain fp32 path
   score   scoring a result folder, against one process that uses the formulas plainly
+bf16 is measured if the device computes it natively. To measure as on an older processor:
+    ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python scripts/benchmark.py --data DATA
 """
 
 import sys
@@ -71,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, help="trained network for video and long (default: random weights of "
                         "the thesis's network, of a small one for long)")
     parser.add_argument("--sequence", default="car-shadow", help="of DAVIS val, for video (default: car-shadow)")
+    parser.add_argument("--clip-frames", type=int, metavar="N", help="of each clip, for video, window (default: all; "
+                        "24 for window)")
     parser.add_argument("--frames", type=int, default=10_000, help="length of the stream for long (default: 10000)")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16", "tf32", "auto"), default="fp32",
                         help="for window, files and long (default: fp32)")

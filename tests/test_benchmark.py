@@ -38,6 +38,8 @@ def test_sections_over_videos_run_with_the_compact_network(tmp_path, monkeypatch
     assert [line["name"] for line in lines if line["section"] == "long"] == [
         "lfu, 30 frames", "first_and_latest, 30 frames", "every_k, 30 frames"
     ]
+    names = [line["name"] for line in lines if line["section"] == "files"]
+    assert names[:3] == ["reading a frame, one thread", "writing a mask, one thread", "instant segmenter"]
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 

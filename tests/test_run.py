@@ -6,12 +6,15 @@ import threading
 from contextlib import closing
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from tqdm import tqdm
 
 from dataset.errors import DatasetError
 from dataset.folder import Frame
+from dataset.masks import PALETTE, write_labels
 from inference.errors import RunError
 from inference.run.read_ahead import ReadAhead
 from inference.run.record import read_report, read_run, refuse_other_settings, write_json
@@ -72,6 +75,35 @@ def test_closing_ends_the_thread():
     assert threading.active_count() == before
 
 
+def test_closing_closes_a_generator_too():
+    closed = threading.Event()
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            closed.set()
+
+    with closing(ReadAhead(items())) as ahead:
+        assert next(ahead) == 0
+        assert not closed.is_set()
+    assert closed.wait(timeout=10)
+
+
+def test_a_mask_is_about_as_small_as_with_the_slowest_compression(tmp_path):
+    labels = np.zeros((120, 200), np.uint8)
+    for number in range(1, 7):
+        cv2.ellipse(labels, (28 * number, 15 * number + 10), (25, 9 + number), 20 * number, 0, 360, number, -1)
+    write_labels(tmp_path / "mask.png", labels)
+    with Image.open(tmp_path / "mask.png") as mask:
+        np.testing.assert_array_equal(np.asarray(mask), labels)
+        assert mask.mode == "P"
+        assert mask.getpalette() == PALETTE.ravel().tolist()
+        mask.save(tmp_path / "slow.png", compress_level=9)
+    sizes = [(tmp_path / name).stat().st_size for name in ("mask.png", "slow.png")]
+    assert sizes[0] < 1.2 * sizes[1]
+
+
 class Counter:
     """In place of a segmenter: the mask of frame n holds n everywhere."""
 
@@ -88,6 +120,9 @@ class Counter:
 
 class Clip(list):
     name = "clip"
+
+    def in_threads(self, threads):
+        return iter(self)
 
 
 def test_every_mask_is_written_once_and_in_order(tmp_path, monkeypatch):

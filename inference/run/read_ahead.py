@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ _ITEM, _END, _ERROR = range(3)
 class ReadAhead(Iterator[T]):
     """An iterator over `items`, which a thread reads at most `depth` ahead. Exceptions of `items` are raised here.
 
-    Close it (`contextlib.closing`) so that the thread ends if the iteration does not.
+    Close it (`contextlib.closing`) so that the thread ends if the iteration does not. A generator is closed then, too.
     """
 
     def __init__(self, items: Iterable[T], depth: int = 4) -> None:
@@ -50,6 +50,9 @@ class ReadAhead(Iterator[T]):
             self._offer(_END)
         except BaseException as error:
             self._offer(_ERROR, error)
+        finally:
+            if isinstance(items, Generator):        # it may have threads of its own
+                items.close()
 
     def _offer(self, kind: int, value: object = None) -> bool:
         """Wait for a place in the queue; False if the iterator was closed."""

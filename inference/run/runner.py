@@ -1,5 +1,6 @@
 """From sequences to a folder of results: read ahead, segment, write behind, report."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
@@ -18,6 +19,8 @@ from inference.telemetry.recorder import Recorder
 from inference.transfer import Download
 from inference.views import ViewSegmenter
 from model.processes import Processes
+
+_READERS = min(4, os.cpu_count() or 1)      # threads; a GPU can be faster than one thread decodes large frames
 
 
 def run_sequences(
@@ -69,7 +72,7 @@ def run_sequence(
         if wanted is None or frame.name in wanted:
             writer.write(frame, labels)
 
-    with writer, recorder or nullcontext(), closing(ReadAhead(sequence)) as frames:
+    with writer, recorder or nullcontext(), closing(ReadAhead(sequence.in_threads(_READERS))) as frames:
         for frame in frames:
             with meter.segmenting():
                 coming.append((frame, segmenter.download(segmenter.step(frame.image, frame.annotation))))

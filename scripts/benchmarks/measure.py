@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from model.precision import native_bf16
+
 
 @dataclass
 class Measurement:
@@ -57,6 +59,11 @@ def measure_in_turn(
 def ratio(slow: Measurement, fast: Measurement) -> float:
     """How many times as fast `fast` is, by medians."""
     return slow.median / fast.median
+
+
+def precisions(device: torch.device) -> tuple[str, ...]:
+    """Those worth measuring: bf16 only where it is computed natively, since emulated it takes ten times as long."""
+    return ("fp32", "bf16") if native_bf16(device) else ("fp32",)
 
 
 def synchronize() -> None:

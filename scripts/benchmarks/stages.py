@@ -13,7 +13,7 @@ from model import STCN
 from model.fast import prepare_for_inference
 from model.geometry import STRIDE
 from model.precision import PRECISIONS
-from scripts.benchmarks.measure import Measurement, measure_in_turn
+from scripts.benchmarks.measure import Measurement, measure_in_turn, precisions
 
 HEIGHT, WIDTH, SIDE = 480, 864, 4096
 WARMUP = 4            # of a compiled stage: it is compiled, run once, recorded as a CUDA graph, and replayed
@@ -23,11 +23,12 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     network = STCN().to(device).eval()
-    variants = {precision: prepare_for_inference(network, precision) for precision in ("fp32", "bf16")}
+    fastest = precisions(device)[-1]
+    variants = {precision: prepare_for_inference(network, precision) for precision in precisions(device)}
     if options.compare == "plain":
         variants["plain fp32"] = network
     if options.compiled:
-        variants["compiled bf16"] = prepare_for_inference(variants["bf16"], "bf16", compiled=True)
+        variants[f"compiled {fastest}"] = prepare_for_inference(variants[fastest], fastest, compiled=True)
     for precision, fast in variants.items():
         dtype = PRECISIONS[precision.split()[-1]]
         left, right = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         named = {f"{name}, {precision}": call for name, call in calls.items()}
         results = measure_in_turn("stages", named, options.runs, WARMUP if fast.compiled else 1)
         if fast.compiled:                                  # operations are counted where Python sees them
-            calls = product | _stages(variants["bf16"], device, dtype)
+            calls = product | _stages(variants[fastest], device, dtype)
         rates = {
             name: _flops(calls[name.removesuffix(f", {precision}")]) / result.median / 1e9
             for name, result in results.items()

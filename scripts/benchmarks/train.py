@@ -12,7 +12,8 @@ from torch import Tensor
 
 from model import STCN
 from model.objective import clip_loss
-from scripts.benchmarks.measure import Measurement, measure_in_turn, ratio
+from model.precision import PRECISIONS
+from scripts.benchmarks.measure import Measurement, measure_in_turn, precisions, ratio
 
 
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
@@ -21,9 +22,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     runs = 10 if device.type == "cuda" else 5
     candidates = {
         "step, plain fp32": _stepper(device, batch, torch.float32, plain=True),
-        "step, fp32": _stepper(device, batch, torch.float32),
-        "step, bf16": _stepper(device, batch, torch.bfloat16),
-    }
+    } | {f"step, {name}": _stepper(device, batch, PRECISIONS[name]) for name in precisions(device)}
     results = measure_in_turn("train", candidates, runs)
     plain = results["step, plain fp32"]
     for result in results.values():

@@ -3,7 +3,7 @@
 The plain path is the network as it was trained, in fp32, with dense reads.
 
 Objects: the annotated one, or three vertical thirds of it. Without --weights the thesis's network has random ones. They
-take the same time but make windows meaningless, so window decoding is left out.
+take the same time but make windows meaningless, so window decoding is left out. bf16 is measured where it is native.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
 from model import STCN, load_network
 from model.fast import prepare_for_inference
-from scripts.benchmarks.measure import Measurement, peak_mib, reset_peak, synchronize
+from scripts.benchmarks.measure import Measurement, peak_mib, precisions, reset_peak, synchronize
 
 PLAIN = "plain fp32, every-5"
 WARMUP = 17           # frames before a compiled network is timed: four of them are stored
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         seconds: dict[str, list[float]] = {name: [] for name in segmenters}
         agreement: dict[str, list[float]] = {name: [] for name in segmenters}
         peaks = dict.fromkeys(segmenters, 0.0)
-        for frame in sequence:
+        for frame in itertools.islice(sequence, options.clip_frames):
             given = None if frame.annotation is None else split(frame.annotation, objects)
             labels = {}
             for name, segmenter in segmenters.items():
@@ -77,18 +77,19 @@ def _segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSe
     def lfu(**options: Any) -> VideoSegmenter:
         return VideoSegmenter(network, build_memory("lfu", 2), **options)
 
+    measured = precisions(next(network.parameters()).device)
     plain = {PLAIN: VideoSegmenter(network, build_memory("every_k"), plain=True)} if options.compare == "plain" else {}
     segmenters = plain | {
         "fp32, every-5": VideoSegmenter(network, build_memory("every_k")),
         "fp32, first-and-latest": VideoSegmenter(network, build_memory("first_and_latest")),
-        "fp32, lfu 2": lfu(), "bf16, lfu 2": lfu(precision="bf16"),
-    }
+    } | {f"{precision}, lfu 2": lfu(precision=precision) for precision in measured}
     if options.compiled:
-        compiled = prepare_for_inference(network, "bf16", compiled=True)
-        segmenters["bf16 compiled, lfu 2"] = VideoSegmenter(compiled, build_memory("lfu", 2), precision="bf16")
+        fastest = measured[-1]
+        compiled = prepare_for_inference(network, fastest, compiled=True)
+        segmenters[f"{fastest} compiled, lfu 2"] = VideoSegmenter(compiled, build_memory("lfu", 2), precision=fastest)
     if options.weights:
-        segmenters["fp32, lfu 2, window"] = lfu(decode="window")
-        segmenters["bf16, lfu 2, window"] = lfu(precision="bf16", decode="window")
+        for precision in measured:
+            segmenters[f"{precision}, lfu 2, window"] = lfu(precision=precision, decode="window")
     return segmenters
 
 

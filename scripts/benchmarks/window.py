@@ -6,15 +6,16 @@ the same windows.
 """
 
 import argparse
+import itertools
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
 from dataset.davis import davis_sequences
-from dataset.folder import FolderSequence
+from dataset.folder import Frame
 from inference import VideoSegmenter, build_memory
 from inference.decoding import WindowDecoding
 from model import STCN, NetworkConfig, load_network
@@ -24,7 +25,7 @@ from model.windows import Window
 from scripts.benchmarks.measure import Measurement, synchronize
 from scripts.benchmarks.video import split
 
-FRAMES = 24          # of each sequence
+FRAMES = 24          # of each sequence, unless --clip-frames is given
 
 
 class _WatchedDecoding(WindowDecoding):
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     for objects in (1, 3):
         times: dict[str, list[float]] = {name: [] for name in networks}
         for sequence in sequences:
-            seconds, equal, share = _measure(sequence, objects, networks, options.precision)
+            frames = itertools.islice(sequence, options.clip_frames or FRAMES)
+            seconds, equal, share = _measure(frames, objects, networks, options.precision)
             for name, (full, windowed) in seconds.items():
                 gain = statistics.median(full) / statistics.median(windowed)
                 times[name].append(gain)
@@ -66,7 +68,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 
 
 def _measure(
-    sequence: FolderSequence, objects: int, networks: dict[str, STCN], precision: str
+    frames: Iterable[Frame], objects: int, networks: dict[str, STCN], precision: str
 ) -> tuple[dict[str, tuple[list[float], list[float]]], float, float]:
     """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
     pairs, guide = {}, _WatchedDecoding(networks["given"])
@@ -81,9 +83,7 @@ def _measure(
         pairs[name] = full, windowed
     seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in networks}
     equal, share = [], []
-    for index, frame in enumerate(sequence):
-        if index == FRAMES:
-            break
+    for index, frame in enumerate(frames):
         annotation = None if frame.annotation is None else split(frame.annotation, objects)
         labels = []
         for name, pair in pairs.items():
