@@ -68,6 +68,16 @@ class AnnotationAdvisor:
             for place, each in earlier.items():
                 self._keep(place // 2, each)
 
+    @property
+    def candidates(self) -> int:
+        """How many are held."""
+        return len(self._candidates)
+
+    @property
+    def annotated(self) -> int:
+        """How many annotated frames are held."""
+        return len(self._annotated)
+
     def best(self, count: int = 5, least: float = 0.0) -> list[Suggestion]:
         """Up to `count` frames, the best first, chosen one after the other.
 
