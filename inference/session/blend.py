@@ -10,7 +10,7 @@ from inference.session.passes import Segmented
 from inference.transfer import upload
 from model.aggregation import aggregate
 
-_DOUBT = 0.1      # added to a confidence: that of an absent object is 0, but that it is absent counts too
+_LEAST = 0.1      # added to a confidence: that of an absent mask is near 0, but it may well be right
 
 
 def meet(forward: Segmented | None, backward: Segmented | None, given: np.ndarray | None) -> Segmented | None:
@@ -43,7 +43,7 @@ def _weighted(found: Segmented) -> dict[int, tuple[Tensor, float]]:
     """Object -> its probability [H, W] and the weight of it."""
     confidence = mask_quality(found.probabilities).confidence.tolist()
     return {
-        number: (probability, (_DOUBT + sure) / max(1, distance)) for number, probability, sure, distance
+        number: (probability, (_LEAST + sure) / max(1, distance)) for number, probability, sure, distance
         in zip(found.objects, found.probabilities[1:], confidence, found.distances, strict=True)
     }
 
