@@ -41,9 +41,13 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def disk_is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 def in_one_line(error: Exception, again: str = "run the same command again") -> str:
     """The one line with which a command reports an error; for a full disk or no access, it says what to do."""
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and disk_is_full(error):
         return f"{error.filename or 'output'}: {error.strerror}; free some space there, then {again}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         taken = isinstance(error, FileExistsError | NotADirectoryError)

@@ -20,15 +20,16 @@ class GivenMasks:
     """Masks by the index of their frame. A mask is read when it is needed, so that none is kept in memory.
 
     A single mask belongs to the first frame. If there are several, all of them have the file names (without suffix)
-    of their frames, or all have the numbers of their frames, counted from 0 (00042.png).
+    of their frames, or all have the numbers of their frames, counted from 0 (00042.png). With `anywhere`, this holds
+    for a single mask too, unless its name says nothing about a frame.
 
     Raises DatasetError for masks that are no label maps of the video's size, for names that match no frame, and for an
     empty first mask.
     """
 
-    def __init__(self, paths: Sequence[Path | str], video: VideoSource) -> None:
+    def __init__(self, paths: Sequence[Path | str], video: VideoSource, anywhere: bool = False) -> None:
         self.video = video
-        self.paths = dict(sorted(_by_frame([Path(path).expanduser() for path in paths], video).items()))
+        self.paths = dict(sorted(_by_frame([Path(path).expanduser() for path in paths], video, anywhere).items()))
         for index, path in self.paths.items():
             if self.at(index) is None:
                 if index == min(self.paths):
@@ -56,6 +57,10 @@ class GivenMasks:
             yield replace(frame, annotation=self.at(index))
             if index + 1 == limit:
                 return
+        self.refuse_after(index)
+
+    def refuse_after(self, index: int) -> None:
+        """Raises DatasetError if a mask belongs to a frame after this one, the last of the video."""
         if late := [path for number, path in self.paths.items() if number > index]:
             raise DatasetError(f"{late[0]}: expected the number of a frame of {self.video.name}, found that it ends "
                                f"after frame {index:05d}; rename the mask or leave it out")
@@ -69,9 +74,10 @@ class GivenMasks:
         return "given: " + "; ".join(parts) + (f"; and {more} more masks" if more > 0 else "")
 
 
-def _by_frame(paths: list[Path], video: VideoSource) -> dict[int, Path]:
+def _by_frame(paths: list[Path], video: VideoSource, anywhere: bool) -> dict[int, Path]:
     names = {name: index for index, name in enumerate(video.frame_names or [])}
-    if len(paths) == 1:
+    named = paths[0].stem in names or paths[0].stem.isdecimal()
+    if len(paths) == 1 and not (anywhere and named):
         stem = paths[0].stem
         meant = names.get(stem, int(stem) if stem.isdecimal() and not names else 0)
         if meant:

@@ -21,6 +21,7 @@ Choices = Iterable[Any] | Callable[[], Iterable[Any]]
 def option(
     default: Any = MISSING, help: str = "", *, metavar: str | None = None, choices: Choices | None = None,
     minimum: float | None = None, recorded: bool = True, label: str | None = None, short: str | None = None,
+    bare: Any = None,
 ) -> Any:
     """A dataclass field that is an option.
 
@@ -28,11 +29,12 @@ def option(
         default: MISSING makes the option required. help: shown by --help; the default is appended to it.
         choices: values that are allowed, or a function that returns them. minimum: the smallest value allowed.
         recorded: whether results depend on it, so that run.json keeps it and a run resumes only if it is the same.
+        bare: the value of a flag that is given without one; None: a value is needed.
         label: words for a value other than the default, with {} for the value. short: the same in names of files.
     """
     return field(default=default, metadata={
         "help": help, "metavar": metavar, "choices": choices, "minimum": minimum, "recorded": recorded, "label": label,
-        "short": short,
+        "short": short, "bare": bare,
     })
 
 

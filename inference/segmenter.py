@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from dataset.masks import labels_in
 from inference.decoding import DECODINGS
 from inference.memory import Admission, MemoryBank, MemoryConfigError
+from inference.quality import Quality, mask_quality
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
 from model.cells import owners
@@ -64,6 +65,7 @@ class VideoSegmenter:
         """Forget the video, ready for another one. With `keep_memory` the bank and its objects stay: the segmenter
         looks for them in the next video."""
         self._size: tuple[int, int] | None = None
+        self._key: Tensor | None = None            # [C_k, h, w], of the last frame
         if keep_memory:
             return
         self.memory.reset()
@@ -77,8 +79,7 @@ class VideoSegmenter:
 
     def save(self, path: str | Path) -> None:
         """Write the state of this segmenter within its video, with its bank, to a file. The write is atomic."""
-        own = {name: getattr(self, name) for name in _STATE}
-        save_file(path, {"segmenter": own, "made": self._made(), "memory": self.memory.state()})
+        save_file(path, self.state())
 
     def load(self, path: str | Path) -> None:
         """Resume from the saved state of a segmenter with the same options: the masks are the same to the bit.
@@ -91,11 +92,20 @@ class VideoSegmenter:
         if content["made"] != self._made():
             raise CheckpointError(f"{path}: expected a segmenter made with {self._made()}, found {content['made']}")
         try:
-            self.memory.restore(content["memory"], self.device)
+            self.restore(content)
         except MemoryConfigError as error:
             raise CheckpointError(f"{path}: {error}; build the memory with the same options") from None
-        for name, value in content["segmenter"].items():
-            setattr(self, name, value)
+
+    def state(self) -> dict[str, Any]:
+        """What `save` writes. It shares nothing with this segmenter, so it stays as it is."""
+        own = {name: copy.copy(getattr(self, name)) for name in _STATE}
+        return {"segmenter": own, "made": self._made(), "memory": self.memory.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state` of a segmenter with the same options; raises MemoryConfigError for another bank."""
+        self.memory.restore(state["memory"], self.device)
+        for name, value in state["segmenter"].items():
+            setattr(self, name, copy.copy(value))
 
     def _made(self) -> dict[str, Any]:
         return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
@@ -137,6 +147,7 @@ class VideoSegmenter:
         probabilities = self._predict(encoded)
         if given:
             probabilities = self._annotate(probabilities, given)
+        self._key = encoded.features.key[0]
         self._memorize(encoded, probabilities[1:], annotated=bool(given))
         self.frame_index += 1
         return unpad(self._ascending(probabilities), size)
@@ -150,6 +161,15 @@ class VideoSegmenter:
         numbers = np.array([0, *self.objects], np.uint8)
         best = probabilities.max(0).indices            # argmax, 50 times as fast on a CPU
         return Download(best.to(torch.uint8), numbers)
+
+    def quality(self, probabilities: Tensor) -> Quality:
+        """How good the masks of a `step` look: [1 + objects, H, W] -> per object, in the order of `objects`."""
+        return mask_quality(probabilities)
+
+    @property
+    def mean_key(self) -> Tensor | None:
+        """[C_k] float32, the key of the last frame, mean over its cells; None before the first annotation."""
+        return None if self._key is None else self._key.mean((1, 2), dtype=torch.float32)
 
     @property
     def _mask_dtype(self) -> torch.dtype:

@@ -7,6 +7,7 @@ segmenter.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from dataset.masks import labels_in
 from inference.options import Options, option
+from inference.quality import Quality
 from inference.segmenter import VideoSegmenter
 from inference.transfer import Download
 from model.errors import ConfigError
@@ -67,10 +69,13 @@ class ViewSegmenter:
 
     Args:
         segmenters: one per view, each with a bank of its own.
+        keep_given: annotated frames are permanent in the banks.
     """
 
-    def __init__(self, segmenters: Sequence[VideoSegmenter], views: tuple[View, ...] = (View(),)) -> None:
-        self.segmenters, self.views = list(segmenters), views
+    def __init__(
+        self, segmenters: Sequence[VideoSegmenter], views: tuple[View, ...] = (View(),), keep_given: bool = False,
+    ) -> None:
+        self.segmenters, self.views, self.keep_given = list(segmenters), views, keep_given
         if len(self.segmenters) != len(views):
             raise ValueError(f"expected a segmenter for each of {len(views)} views, found {len(self.segmenters)}")
 
@@ -95,10 +100,49 @@ class ViewSegmenter:
     @torch.inference_mode()
     def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
         """As VideoSegmenter.step: [1 + objects, H, W] at the frame's own size."""
+        if self.keep_given and annotation is not None and annotation.any():
+            for segmenter in self.segmenters:
+                segmenter.memory.keep(segmenter.frame_index)
         each = (self._step(view, segmenter, frame, annotation)
                 for view, segmenter in zip(self.views, self.segmenters, strict=True))
         total = reduce(torch.add, each)
         return total if len(self.views) == 1 else total / len(self.views)
+
+    def skip(self) -> None:
+        """Count a frame of the video that is not shown, before the first annotation."""
+        for segmenter in self.segmenters:
+            segmenter.frame_index += 1
+
+    def learn(self, frame: np.ndarray, annotation: np.ndarray, at: int) -> None:
+        """Before a video begins: store its frame number `at` with its annotation, permanently.
+
+        Frames are learned one after another, in the order of the video; all of them come before its frame 0.
+        """
+        for segmenter in self.segmenters:
+            segmenter.memory.keep(at)
+            segmenter.frame_index = at
+        self.step(frame, annotation)
+        for segmenter in self.segmenters:
+            segmenter.frame_index, segmenter.last_write = 0, None
+
+    def check_room(self, kept: int) -> None:
+        """As MemoryBank.check_room."""
+        for segmenter in self.segmenters:
+            segmenter.memory.check_room(kept)
+
+    def freeze(self, frozen: bool = True) -> None:
+        """As VideoSegmenter.freeze."""
+        for segmenter in self.segmenters:
+            segmenter.freeze(frozen)
+
+    def state(self) -> list[dict[str, Any]]:
+        """As VideoSegmenter.state, of each view."""
+        return [segmenter.state() for segmenter in self.segmenters]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """As VideoSegmenter.restore."""
+        for segmenter, own in zip(self.segmenters, state, strict=True):
+            segmenter.restore(own)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """As VideoSegmenter.labels."""
@@ -107,6 +151,15 @@ class ViewSegmenter:
     def download(self, probabilities: Tensor) -> Download:
         """As VideoSegmenter.download."""
         return self.segmenters[0].download(probabilities)
+
+    def quality(self, probabilities: Tensor) -> Quality:
+        """As VideoSegmenter.quality."""
+        return self.segmenters[0].quality(probabilities)
+
+    @property
+    def mean_key(self) -> Tensor | None:
+        """VideoSegmenter.mean_key of the first view."""
+        return self.segmenters[0].mean_key
 
     @staticmethod
     def _step(view: View, segmenter: VideoSegmenter, frame: np.ndarray, annotation: np.ndarray | None) -> Tensor:

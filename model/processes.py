@@ -2,10 +2,13 @@
 
 import os
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -45,6 +48,14 @@ class Processes:
         if self.count > 1:
             dist.all_reduce(values)
             values /= self.count
+        return values
+
+    def gather(self, value: T) -> list[T]:
+        """The value of each process, by rank; it is pickled."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
         return values
 
     def wait(self) -> None:

@@ -130,9 +130,10 @@ def _add_flag(group: Any, each: Field[Any], kind: Any, default: Any) -> None:
     elif kind is bool:
         group.add_argument(_flag(each.name), action=argparse.BooleanOptionalAction, **shared)
     else:
-        several = get_origin(kind) is tuple
+        several, bare = get_origin(kind) is tuple, each.metadata["bare"]
         group.add_argument(
-            _flag(each.name), type=_parser_of(get_args(kind)[0] if several else kind), nargs="+" if several else None,
+            _flag(each.name), type=_parser_of(get_args(kind)[0] if several else kind), const=bare,
+            nargs="+" if several else None if bare is None else "?",
             metavar=each.metadata["metavar"] or ("NAME" if several else None), choices=choices_of(each), **shared,
         )
 

@@ -101,7 +101,7 @@ def test_segmentation(davis, weights, disk, tmp_path, capsys, monkeypatch, pyav)
     if pyav:
         pytest.importorskip("av")
     else:
-        monkeypatch.setattr("inference.video.output._pyav", lambda: None)
+        monkeypatch.setattr("inference.video.outputs.overlay._pyav", lambda: None)
     frames = next((davis / "JPEGImages/480p").iterdir())
     mask = davis / "Annotations/480p" / frames.name / "00000.png"
     command = ["--input", str(frames), "--mask", str(mask), "--weights", str(weights), "--device", "cpu", "--overwrite",

@@ -36,7 +36,8 @@ def video(clip, tmp_path) -> Path:
 
 def test_a_folder_gives_the_segmenters_masks_a_video_and_a_record(folder, clip, weights, capsys):
     output = segment(folder, folder.parent / "first.png", weights, "--short-side", 0)
-    assert sorted(path.name for path in output.iterdir()) == [".segment_video", "masks", "overlay.mp4", "run.json"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        ".segment_video", "confidence.csv", "masks", "overlay.mp4", "run.json"]
     segmenter = VideoSegmenter(load_network(weights), build_memory("lfu", top_k=5), memory_every=2)
     for index, (image, labels) in enumerate(clip):
         expected = segmenter.labels(segmenter.step(image, labels if index == 0 else None))

@@ -107,7 +107,7 @@ def test_only_what_an_earlier_run_wrote_is_overwritten(folder, weights, tmp_path
     refused(capsys, "removes nothing that this run reads", folder, output / "masks/frame 3.png", weights, "--overwrite")
     segment(folder, mask, weights, "--overwrite", "--max-frames", 2)
     assert sorted(path.name for path in output.iterdir()) == [
-        ".segment_video", "masks", "notes.txt", "overlay.mp4", "run.json"]
+        ".segment_video", "confidence.csv", "masks", "notes.txt", "overlay.mp4", "run.json"]
     assert sorted(path.name for path in (output / "masks").iterdir()) == ["frame 3.png", "frame 4.png"]
     write_labels(output / "masks/mine.png", np.zeros(SIZE, np.uint8))
     refused(capsys, "mine.png: expected only files of earlier runs", folder, mask, weights, "--overwrite")
@@ -125,8 +125,8 @@ def test_a_damaged_frame_leaves_what_came_before_and_no_record(folder, weights, 
 
 def test_sigterm_ends_after_the_frame_at_hand(folder, weights, monkeypatch, capsys):
     original = VideoOutput.write
-    monkeypatch.setattr(VideoOutput, "write", lambda self, frame, *more: (
-        original(self, frame, *more), frame.name == "frame 5" and os.kill(os.getpid(), signal.SIGTERM)))
+    monkeypatch.setattr(VideoOutput, "write", lambda self, result: (
+        original(self, result), result.frame.name == "frame 5" and os.kill(os.getpid(), signal.SIGTERM)))
     with pytest.raises(SystemExit, match="130"):
         segment(folder, folder.parent / "first.png", weights)
     assert "SIGTERM: stopped, 3 frames written" in capsys.readouterr().err
@@ -168,7 +168,8 @@ def test_ctrl_c_leaves_a_video_that_plays_and_whole_masks(clip, weights, tmp_pat
     assert [path.name for path in masks] == [f"{index:05d}.png" for index in range(len(masks))]
     assert {read_labels(path).shape for path in masks} == {SIZE}
     assert len(read_video(output / "overlay.mp4")) == len(masks) >= 6
-    assert sorted(path.name for path in output.iterdir()) == [".segment_video", "masks", "overlay.mp4"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        ".segment_video", "confidence.csv", "masks", "overlay.mp4"]
 
 
 def _raise(error):

@@ -42,7 +42,20 @@ class MemoryBank:
         """Forget everything, ready for another video."""
         self.entries: Entries | None = None
         self.frozen = False
+        self.policy.kept = ()
         self.policy.reset()
+
+    def keep(self, frame: int) -> None:
+        """The entries that are written at this video frame are permanent: they leave after all others."""
+        if frame not in self.policy.kept:
+            self.policy.kept = (*self.policy.kept, frame)
+
+    def check_room(self, kept: int) -> None:
+        """Raises MemoryConfigError if the capacity leaves no room beside this number of permanent frames."""
+        needed = kept + 1 + self.policy.temporary_frames
+        if self.frames is not None and self.frames < needed:
+            raise MemoryConfigError(f"memory_frames {self.frames}: expected at least {needed}, since the frames of "
+                                    f"{kept} given masks stay; give --memory-frames {needed}, or omit --keep-given")
 
     @property
     def empty(self) -> bool:

@@ -35,6 +35,7 @@ class Policy:
     default_frames: int | None = None        # capacity if none is given; None: unbounded
     temporary_frames = False                 # whether frames between two memory frames are held as temporary ones
     ignores: ClassVar[frozenset[str]] = frozenset({"index", "seed"})    # memory options without effect on this policy
+    kept: tuple[int, ...] = ()               # video frames whose entries leave last, besides those protected
 
     def __init_subclass__(cls, name: str = "", title: str = "", **more: object) -> None:
         super().__init_subclass__(**more)
@@ -88,6 +89,8 @@ class Policy:
         """Rows of the `needed` entries that leave; a new frame is written over them."""
         order = entries.order()
         scores = self.score(entries, now).masked_fill(self.protected(entries), torch.inf)
+        for frame in self.kept:
+            scores = scores.masked_fill(entries.written == frame, torch.inf)
         return order[scores[order].argsort(stable=True)[:needed]]
 
 

@@ -1,11 +1,19 @@
-"""How several processes share the sequences of an evaluation."""
+"""How several processes share the sequences of an evaluation, or the videos of a folder."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from dataset.folder import FolderSequence
 
-S = TypeVar("S", bound=FolderSequence)
+class Sized(Protocol):
+    """A video with a name and a number of frames."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+
+S = TypeVar("S", bound=Sized)
 
 
 def share(sequences: Sequence[S], rank: int, count: int) -> list[S]:

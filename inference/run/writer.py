@@ -14,17 +14,20 @@ import numpy as np
 from dataset.folder import Frame
 from dataset.masks import overlay, write_image, write_labels
 
-_WAITING = 16      # frames that may wait to be written before `write` blocks
+WAITING = 16       # frames that may wait to be written before `write` blocks
 
 
 class BackgroundWriter:
     """Context manager around a thread that writes the items it is given, in order.
 
     Subclasses define how one item is written (`_write`) and what is done at the end (`_finish`), both in the thread.
+
+    Args:
+        name: of the thread. waiting: items that may wait to be written.
     """
 
-    def __init__(self, name: str) -> None:
-        self._queue: queue.Queue[tuple[object, ...] | None] = queue.Queue(_WAITING)
+    def __init__(self, name: str, waiting: int = WAITING) -> None:
+        self._queue: queue.Queue[tuple[object, ...] | None] = queue.Queue(waiting)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
 

@@ -16,18 +16,21 @@ from inference.run.record import SequenceReport, write_json
 from inference.video.live import LiveView
 from inference.video.output import VideoOutput
 from inference.video.output_folder import OutputFolder
+from inference.video.result import Result
+from inference.video.watch import Watch
 from inference.views import ViewSegmenter
 from model.training.signals import StopSignals
 
 
 def segment_video(
     frames: Generator[Frame, None, None] | ReadAhead[Frame], segmenter: ViewSegmenter, output: VideoOutput,
-    bar: "tqdm[Any]", view: LiveView | None = None,
+    bar: "tqdm[Any]", view: LiveView | None = None, watch: Watch | None = None,
 ) -> SequenceReport:
     """Segment a video of unknown length with a fresh segmenter, one frame in memory at a time.
 
     Args:
-        frames: closed at the end. view: shows each result, if given.
+        frames: closed at the end. view: shows each result, if given. watch: notes the quality of each mask, if given,
+        which is then among the results.
     Ctrl-C, SIGTERM and closing the view raise KeyboardInterrupt after the current frame; then, and after errors,
     everything segmented by then is written, and a message says so.
     """
@@ -36,9 +39,14 @@ def segment_video(
         with StopSignals() as signals, output, closing(frames), bar:
             for frame in frames:
                 with meter.segmenting():
-                    labels = segmenter.labels(segmenter.step(frame.image, frame.annotation))
+                    probabilities = segmenter.step(frame.image, frame.annotation)
+                    labels = segmenter.labels(probabilities)
                 meter.count()
-                output.write(frame, labels, segmenter.objects)
+                kept = probabilities if output.wants_probabilities else None
+                quality = segmenter.quality(probabilities).cpu() if watch else None
+                output.write(Result(frame, labels, segmenter.objects, quality, kept))
+                if watch and quality:
+                    watch.see(frame, segmenter.objects, quality, segmenter.mean_key)
                 bar.set_postfix_str(f"{meter.fps:.1f} FPS, {segmenter.frames_held:.1f} held", refresh=False)
                 bar.update()
                 if view and not view.show(frame.image, labels):
@@ -56,12 +64,14 @@ def segment_video(
     return meter.report()
 
 
-def write_record(folder: OutputFolder, run: RunFolder, report: SequenceReport, announced: int | None) -> dict[str, Any]:
+def write_record(
+    folder: OutputFolder, run: RunFolder, report: SequenceReport, announced: int | None, watch: Watch | None = None
+) -> dict[str, Any]:
     """Write run.json, the mark of a finished video; returns its totals."""
     totals = asdict(report) | {
         "fps": report.frames / report.seconds, "fps_with_files": report.frames / report.wall_seconds,
         "frames_announced": announced,
     }
     folder.new(run.file.name)
-    write_json(run.file, run.heading() | {"totals": totals})
+    write_json(run.file, run.heading() | {"totals": totals} | (watch.record() if watch else {}))
     return totals

@@ -1,146 +1,61 @@
-"""The results of a user's video, written frame by frame: masks, an overlay video, cut-outs. Usable at any time."""
+"""The results of a user's video, written frame by frame in a thread. Usable at any time."""
 
-import errno
-import os
-from fractions import Fraction
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Sequence
 
-import cv2
-import numpy as np
-from tqdm import tqdm
-
-from dataset.folder import Frame
-from dataset.masks import overlay, write_image, write_labels
-from inference.errors import RunError
-from inference.run.writer import BackgroundWriter
+from inference.run.writer import WAITING, BackgroundWriter
+from inference.video.options import OutputOptions
 from inference.video.output_folder import OutputFolder
+from inference.video.outputs.confidence import Confidence
+from inference.video.outputs.cutouts import Cutouts
+from inference.video.outputs.masks import Masks
+from inference.video.outputs.output import Output
+from inference.video.outputs.overlay import Overlay
+from inference.video.outputs.polygons import Polygons
+from inference.video.outputs.rle import Rle
+from inference.video.outputs.soft import Soft
+from inference.video.result import Result
 
 FPS = 25.0                 # of overlays if the source has none: folders, some cameras
-_SECONDS_PER_KEY = 2       # between key frames: players jump to these, and a killed process loses no more
-_X264 = {"crf": "20", "preset": "veryfast"}      # visually lossless, several times as fast as the default
-_BT709 = 1                 # FFmpeg's number of the colors of HD video: stored in the file, so that players do not guess
+_FEW = 2                   # frames that may wait to be written with their probabilities, which are large
+
+KINDS: dict[str, type[Output]] = {         # by the name of the option that asks for them
+    "cutouts": Cutouts,
+    "overlay": Overlay,
+    "rle": Rle,
+    "polygons": Polygons,
+    "soft": Soft,
+}
+
+
+def kinds_of(wanted: OutputOptions) -> list[type[Output]]:
+    """The kinds of results that are asked for; masks and their confidence always are."""
+    return [Masks, *(kind for flag, kind in KINDS.items() if getattr(wanted, flag)), Confidence]
 
 
 class VideoOutput(BackgroundWriter):
-    """`write(frame, labels, objects)`: a frame, its label map [H, W], and the numbers of the objects known so far.
+    """`write(result)`: gives the `Result` of each frame to every kind of output.
 
-    Writes masks/<frame>.png; with `overlay_fps`, overlay.mp4 at that many frames per second; with `cutouts`,
-    cutouts/<object>/<frame>.png in RGBA. Each file appears complete. The video appears at the end, also after an error
-    or an interruption.
+    Each picture appears complete. Files of the whole video, such as overlay.mp4, appear at the end, also after an
+    error or an interruption; confidence.csv grows.
     """
 
-    def __init__(self, folder: OutputFolder, overlay_fps: float | None = FPS, cutouts: bool = False) -> None:
-        super().__init__(folder.root.name)
-        self.folder, self.cutouts, self.overlay_fps = folder, cutouts, overlay_fps
+    def __init__(self, folder: OutputFolder, kinds: Sequence[type[Output]], fps: float | None = None) -> None:
+        self.wants_probabilities = any(kind.wants_probabilities for kind in kinds)
+        super().__init__(folder.root.name, waiting=_FEW if self.wants_probabilities else WAITING)
+        self.folder, self.outputs = folder, [kind(folder, fps or FPS) for kind in kinds]
         self.written = 0                     # frames whose files are all written
-        self._video: OverlayVideo | None = None
 
     def describe(self) -> str:
         """What is in the folder, for people."""
-        video = self._video is not None and self._video.path.exists()
-        kinds = ["masks", *(["cutouts"] if self.cutouts else []), *(["overlay.mp4"] if video else [])]
+        kinds = [output.name for output in self.outputs if output.exists]
         contents = f" ({', '.join(kinds)})" if self.written else ""
         return f"{self.written} frames written to {self.folder.root}{contents}"
 
-    def _write(self, frame: Frame, labels: np.ndarray, objects: list[int]) -> None:
-        write_labels(self.folder.new("masks", f"{frame.name}.png"), labels)
-        for number in objects if self.cutouts else ():
-            path = self.folder.new("cutouts", str(number), f"{frame.name}.png")
-            write_image(path, cutout(frame.image, labels, number))
-        if self.overlay_fps:
-            if self._video is None:
-                paths = self.folder.new("overlay.mp4"), self.folder.new(".overlay.partial.mp4")
-                self._video = OverlayVideo(*paths, labels.shape, self.overlay_fps)
-            self._video.write(overlay(frame.image, labels))
+    def _write(self, result: Result) -> None:
+        for output in self.outputs:
+            output.write(result)
         self.written += 1
 
     def _finish(self) -> None:
-        if self._video is not None:
-            self._video.close()
-
-
-def cutout(image: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
-    """One object without its background: [H, W, 4] uint8 RGBA, transparent black elsewhere."""
-    rgba = np.zeros((*labels.shape, 4), np.uint8)
-    inside = labels == number
-    rgba[inside, :3], rgba[inside, 3] = image[inside], 255
-    return rgba
-
-
-class OverlayVideo:
-    """An MP4 of RGB pictures: H.264 by PyAV, which browsers play, or MPEG-4 by OpenCV if PyAV is missing.
-
-    Pictures of odd sizes grow by one column or row, since both formats need even sizes. H.264 is written to `partial`
-    in fragments, so that even a killed process leaves a file that plays.
-
-    Args:
-        path: appears on closing. partial: temporary file. size: (H, W) of the pictures. fps: frames per second.
-    """
-
-    def __init__(self, path: Path, partial: Path, size: tuple[int, int], fps: float) -> None:
-        self.path, self.partial = path, partial
-        self.padding = size[0] % 2, size[1] % 2
-        even = size[0] + self.padding[0], size[1] + self.padding[1]
-        av = _pyav()
-        if av is None:
-            tqdm.write("note: overlay.mp4 is MPEG-4 Part 2, which browsers may not play; `pip install -U av` for H.264")
-        self._encoder = _MPEG4(partial, even, fps) if av is None else _H264(av, partial, even, fps)
-
-    def write(self, image: np.ndarray) -> None:
-        """Append [H, W, 3] uint8 RGB."""
-        if any(self.padding):
-            image = cv2.copyMakeBorder(image, 0, self.padding[0], 0, self.padding[1], cv2.BORDER_REPLICATE)
-        self._encoder.write(image)
-
-    def close(self) -> None:
-        self._encoder.close()
-        os.replace(self.partial, self.path)
-
-
-class _H264:
-    def __init__(self, av: ModuleType, path: Path, size: tuple[int, int], fps: float) -> None:
-        self.av, rate = av, Fraction(fps).limit_denominator(1001)
-        self.container = av.open(str(path), "w", format="mp4", options={"movflags": "hybrid_fragmented"})
-        options = _X264 | {"g": str(max(1, round(_SECONDS_PER_KEY * fps)))}
-        self.stream = self.container.add_stream("libx264", rate=rate, options=options)
-        self.stream.height, self.stream.width, self.stream.pix_fmt = *size, "yuv420p"
-        colors = self.stream.codec_context
-        colors.colorspace = colors.color_primaries = colors.color_trc = colors.color_range = _BT709
-
-    def write(self, image: np.ndarray) -> None:
-        frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-        self.container.mux(self.stream.encode(frame))
-
-    def close(self) -> None:
-        self.container.mux(self.stream.encode())
-        self.container.close()
-
-
-class _MPEG4:
-    def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
-        self.writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size[::-1])
-        if not self.writer.isOpened():
-            raise RunError(f"{path}: expected a video to write to, found that OpenCV cannot write it; install av, or "
-                           "give --no-overlay")
-        self.path, self.written = path, 0
-
-    def write(self, image: np.ndarray) -> None:
-        self.writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        self.written += 1
-
-    def close(self) -> None:
-        """Raises OSError if pictures are missing: OpenCV does not report a full disk."""
-        self.writer.release()
-        if cv2.VideoCapture(str(self.path)).get(cv2.CAP_PROP_FRAME_COUNT) < self.written:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-
-
-def _pyav() -> ModuleType | None:
-    """PyAV if it is installed, and new enough for fragmented MP4 that becomes a plain one at the end (FFmpeg 7.1)."""
-    try:
-        import av
-    except ImportError:
-        return None
-    return av if av.library_versions["libavformat"] >= (61, 7) and "libx264" in av.codecs_available else None
+        for output in self.outputs:
+            self._attempt(output.finish)

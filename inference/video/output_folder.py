@@ -7,8 +7,8 @@ from pathlib import Path
 from dataset.files import file_named_in_errors
 from inference.errors import RunError
 
-_RECORD = ".segment_video"                                  # a line of JSON per file, relative to the folder
-_OURS = ("masks", "cutouts", "overlay.mp4", "run.json")     # names of results
+_RECORD = ".segment_video"         # a line of JSON per file, relative to the folder
+_OURS = ("masks", "cutouts", "overlay.mp4", "confidence.csv", "masks.json", "polygons.json", "soft", "run.json")
 
 
 class OutputFolder:
@@ -68,6 +68,11 @@ class OutputFolder:
         parts = [_parts(line) for line in lines]
         finals = [self.root.joinpath(*names) for names in parts if names[0] in ours and ".." not in names]
         return [path for final in finals for path in (final, final.with_name(f".{final.name}.partial"))]
+
+
+def is_ours(root: Path) -> bool:
+    """Whether a run has claimed this folder."""
+    return (root / _RECORD).is_file()
 
 
 def _parts(line: str) -> list[str]:
