@@ -119,12 +119,12 @@ def measure(video: str, frames: Iterable[Frame], length: int, segmenter: ViewSeg
     """Segment a video from its first truth on; yields the masks of all frames after it."""
     segmenter.reset()
     for frame in tqdm(frames, video, length, unit="frame", leave=False, mininterval=0.5):
-        known = segmenter.objects
-        probabilities = segmenter.step(frame.image, None if known else frame.annotation)
+        truth, known = np.asarray(frame.annotation), segmenter.objects
+        probabilities = segmenter.step(frame.image, None if known else truth)
         labels = segmenter.labels(probabilities)
         area, score = (values.tolist() for values in quality.mask_score(probabilities))
         for place, number in enumerate(known):
-            j = region_similarity(frame.annotation == number, labels == number)
+            j = region_similarity(truth == number, labels == number)
             yield Mask(video, frame.name, number, area[place], score[place], j)
 
 

@@ -19,6 +19,7 @@ RUN = {
     "python eval_davis.py": "",
     "python eval_youtube.py": "",
     "python scripts/ablate.py": "--memory every_k lfu novelty --memory-frames 1 2 --sequences breakdance",
+    "python scripts/calibrate_confidence.py": "--clips 2 --frames 3",
     "python scripts/check_dataset.py": "",
     "python scripts/explain.py": "",
     "python scripts/make_synthetic.py --output data/miniature": "--size 64 96 --frames 12 --videos 1 --overwrite",

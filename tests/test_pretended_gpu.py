@@ -12,6 +12,7 @@ import torch
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from inference.memory import POLICIES
+from inference.quality import mask_quality
 from model import STCN, NetworkConfig
 from model.fast import prepare_for_inference
 from tests.pretended_gpu import PretendedGpu, pretended_gpu
@@ -136,3 +137,27 @@ def test_a_segmenter_is_frozen_saved_and_loaded(memory, tmp_path):
     on_cpu = segmenter_of(memory)                       # a state saved on a GPU is loaded on a CPU
     on_cpu.load(tmp_path / "state.pth")
     assert_equal(run(on_cpu, range(4, 6)), Run(expected.probabilities[4:], expected.labels[4:]))
+
+
+def test_the_quality_of_masks_is_computed_without_a_wait():
+    probabilities = torch.randn(4, 32, 48).mul(3).softmax(0)
+    expected = mask_quality(probabilities)
+    with pretended_gpu() as gpu:
+        segmenter = segmenter_of("lfu", device="cuda")
+        there = segmenter.step(*clip()[0])
+        probabilities = probabilities.to("cuda")
+        gpu.waits.clear()
+        ours, empty = mask_quality(probabilities), mask_quality(probabilities[:1])
+        of_frame, key = segmenter.quality(there), segmenter.mean_key
+        assert not gpu.waits
+        assert ours.area.is_cuda
+        assert ours.confidence.is_cuda
+        assert key.is_cuda
+        assert of_frame.area.shape == (1,)
+        assert empty.area.shape == (0,)
+        gpu.waits.clear()
+        host = ours.cpu()
+        assert gpu.waits.total() == 1
+        np.testing.assert_allclose(host.area.numpy(), expected.area.numpy())
+        np.testing.assert_allclose(host.confidence.numpy(), expected.confidence.numpy(), atol=1e-5)
+        assert ours.state == expected.state

@@ -19,7 +19,7 @@ class Track:
 
     frames: int = 0
     confidence: float = 0.0                                          # summed over the frames
-    ranges: dict[State, list[list[str]]] = field(default_factory=lambda: {"absent": [], "uncertain": []})
+    ranges: dict[str, list[list[str]]] = field(default_factory=lambda: {"absent": [], "uncertain": []})
     lost_since: str = ""                                             # frame
     lost_frames: int = 0                                             # in a row, up to now
     _state: State = "present"                                        # of the previous frame
