@@ -5,6 +5,7 @@ trained, is the oracle.
 """
 
 import copy
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from model.network import STCN
 from model.precision import PRECISIONS, resolve_precision
 from model.shared_convolution import share_convolutions
+
+M = TypeVar("M", bound=nn.Module)
 
 FAST_PRECISIONS = ("fp32", "bf16", "fp16", "tf32")
 SHAPES = 1024         # sizes of frames and numbers of objects for which a stage is compiled; PyTorch stops at 8
@@ -44,13 +47,20 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
         setattr(module, block, share_convolutions(getattr(module, block)))
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
-    fast.to(PRECISIONS[precision]).to(memory_format=torch.channels_last)
+    in_layout(fast.to(PRECISIONS[precision]), torch.channels_last)
     fast.key_encoder.key_projection.float()
     for module in fast.modules():
         if isinstance(module, nn.BatchNorm2d):      # those of the blocks precede a ReLU and cannot be folded
             module.float()
     fast.prepared = precision
     return _compiled(fast) if compiled else fast
+
+
+def in_layout(module: M, layout: torch.memory_format) -> M:
+    """The module, its convolutions converted to a memory layout in place."""
+    convert: Any = module.to          # the types of PyTorch 2.11 lack this form of it
+    converted: M = convert(memory_format=layout)
+    return converted
 
 
 def _compiled(network: STCN) -> STCN:

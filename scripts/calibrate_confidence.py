@@ -124,7 +124,7 @@ def measure(video: str, frames: Iterable[Frame], length: int, segmenter: ViewSeg
         labels = segmenter.labels(probabilities)
         area, score = (values.tolist() for values in quality.mask_score(probabilities))
         for place, number in enumerate(known):
-            j = region_similarity(truth == number, labels == number)
+            j = region_similarity(np.equal(truth, number), np.equal(labels, number))
             yield Mask(video, frame.name, number, area[place], score[place], j)
 
 

@@ -39,7 +39,7 @@ class Track:
 
     def record(self) -> dict[str, Any]:
         """For run.json: ranges are pairs of the first and the last frame."""
-        return {"frames": self.frames, "confidence_mean": self.confidence / self.frames, **self.ranges}
+        return {"frames": self.frames, "confidence_mean": self.confidence / self.frames, **dict(self.ranges)}
 
 
 class Watch:

@@ -15,11 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from model.checkpoint import load_state, save_network
 from model.errors import CheckpointError, LossError
+from model.fast import in_layout
 from model.network import STCN, normalize
 from model.objective import ObjectiveConfig, clip_loss
 from model.precision import PRECISIONS, float32_products, resolve_precision
@@ -73,7 +75,7 @@ class Trainer:
         validation: Validation | None = None,
     ) -> None:
         self.processes = Processes.of_training(device)
-        self.network = network.to(device).to(memory_format=torch.channels_last).train()
+        self.network = in_layout(network.to(device), torch.channels_last).train()
         self.samples, self.config, self.output, self.device = samples, config, output, device
         self.description, self.validation = description, validation
         self._compute_in(config.precision)
@@ -181,7 +183,7 @@ class Trainer:
         self.precision = resolve_precision(precision, self.device)
         training = self.description.get("training", {}) | {"precision": self.precision}
         self.description = self.description | {"training": training}
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.scaler = GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def save(self) -> None:
         """Write a checkpoint to resume from."""

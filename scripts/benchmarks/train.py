@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from model import STCN
+from model.fast import in_layout
 from model.objective import clip_loss
 from model.precision import PRECISIONS
 from scripts.benchmarks.measure import Measurement, measure_in_turn, precisions, ratio
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 def _stepper(device: torch.device, batch: int, precision: torch.dtype, plain: bool = False) -> Callable[[], None]:
     torch.manual_seed(0)
     layout = torch.contiguous_format if plain else torch.channels_last
-    network = STCN().to(device).to(memory_format=layout).train()
+    network = in_layout(STCN().to(device), layout).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-5, fused=not plain)
     frames = torch.randn(batch, 3, 3, 384, 384, device=device)
     labels = torch.randint(0, 3, (batch, 3, 384, 384), device=device)
