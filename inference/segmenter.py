@@ -1,7 +1,5 @@
 """VideoSegmenter: one frame in, one mask out, without end. It knows no file, no data set and no whole video."""
 
-import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +10,17 @@ from torch.nn.functional import pad
 
 from dataset.masks import labels_in
 from inference.decoding import DECODINGS
+from inference.encoding import Encoded, FrameEncoder
 from inference.memory import Admission, MemoryBank, MemoryConfigError
+from inference.objects import ObjectTable, checked_annotation
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
 from model.cells import owners
-from model.encoders import FrameFeatures
 from model.errors import CheckpointError
-from model.fast import prepare_for_inference
 from model.geometry import padding, unpad
-from model.network import STCN, normalize
-from model.precision import PRECISIONS, in_own_precision, resolve_precision
+from model.network import STCN
+from model.precision import in_own_precision
 from model.storage import read_file, save_file
-
-_STATE = ("frame_index", "last_write", "_known", "_size")
 
 
 class VideoSegmenter:
@@ -48,16 +44,12 @@ class VideoSegmenter:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
-        self.device = next(network.parameters()).device
-        precision = resolve_precision(precision, self.device)
-        plain = plain or precision == "fp64"
-        self.precision = "fp32" if plain and precision != "fp64" else precision
-        self.network = _plain(network, precision) if plain else prepare_for_inference(network, precision)
-        self.layout = torch.contiguous_format if plain else torch.channels_last
+        self.encoder = FrameEncoder(network, precision, plain)
+        self.network, self.device = self.encoder.network, self.encoder.device
+        self.precision, self.dtype = self.encoder.precision, self.encoder.dtype
         self.decode, self.decoding = decode, DECODINGS[decode](self.network)
         self.memory, self.memory_every = memory, memory_every
-        self.memory.plain = plain
-        self.dtype = PRECISIONS[self.precision]
+        self.memory.plain = self.encoder.plain
         self.reset()
 
     def reset(self, keep_memory: bool = False) -> None:
@@ -69,7 +61,7 @@ class VideoSegmenter:
         self.memory.reset()
         self.frame_index = 0                       # of the next frame
         self.last_write: int | None = None         # frame index of the last memory frame
-        self._known: list[int] = []                # object numbers in order of appearance
+        self.table = ObjectTable()
 
     def freeze(self, frozen: bool = True) -> None:
         """From now on read the bank, but neither write to it nor count its use (False: do so again)."""
@@ -77,7 +69,8 @@ class VideoSegmenter:
 
     def save(self, path: str | Path) -> None:
         """Write the state of this segmenter within its video, with its bank, to a file. The write is atomic."""
-        own = {name: getattr(self, name) for name in _STATE}
+        own = {"frame_index": self.frame_index, "last_write": self.last_write, "_known": list(self.table.numbers),
+               "_size": self._size}
         save_file(path, {"segmenter": own, "made": self._made(), "memory": self.memory.state()})
 
     def load(self, path: str | Path) -> None:
@@ -94,8 +87,9 @@ class VideoSegmenter:
             self.memory.restore(content["memory"], self.device)
         except MemoryConfigError as error:
             raise CheckpointError(f"{path}: {error}; build the memory with the same options") from None
-        for name, value in content["segmenter"].items():
-            setattr(self, name, value)
+        own = content["segmenter"]
+        self.frame_index, self.last_write, self._size = own["frame_index"], own["last_write"], own["_size"]
+        self.table = ObjectTable(own["_known"])
 
     def _made(self) -> dict[str, Any]:
         return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
@@ -103,18 +97,13 @@ class VideoSegmenter:
     @property
     def objects(self) -> list[int]:
         """The caller's object numbers seen so far, ascending: the order of `step`'s probabilities."""
-        return sorted(self._known)
+        return self.table.objects
 
     @torch.inference_mode()
     @in_own_precision
-    def encode(self, frame: np.ndarray) -> "Encoded":
+    def encode(self, frame: np.ndarray) -> Encoded:
         """The part of `step` that depends on the frame [H, W, 3] alone: equal in all segmenters of one network."""
-        if self.network.compiled:
-            torch.compiler.cudagraph_mark_step_begin()      # graphs may overwrite the outputs of the previous frame
-        image = upload(frame, self.device).permute(2, 0, 1)
-        padded = pad(normalize(image, self._mask_dtype), padding((frame.shape[0], frame.shape[1])))[None]
-        image = padded.to(self.dtype, memory_format=self.layout)
-        return Encoded(image, self.network.encode_key(image))
+        return self.encoder.encode(frame)
 
     @torch.inference_mode()
     @in_own_precision
@@ -130,16 +119,16 @@ class VideoSegmenter:
         """
         size = self._check_frame(frame)
         given = {} if annotation is None else self._given_masks(annotation, size)
-        if not self._known and not given:
+        if not self.table.numbers and not given:
             self.frame_index += 1
-            return torch.ones(1, *size, dtype=self._mask_dtype, device=self.device)
+            return torch.ones(1, *size, dtype=self.encoder.mask_dtype, device=self.device)
         encoded = self.encode(frame)
         probabilities = self._predict(encoded)
         if given:
-            probabilities = self._annotate(probabilities, given)
+            probabilities = self.table.annotate(probabilities, given)
         self._memorize(encoded, probabilities[1:], annotated=bool(given))
         self.frame_index += 1
-        return unpad(self._ascending(probabilities), size)
+        return unpad(self.table.ascending(probabilities), size)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
@@ -150,11 +139,6 @@ class VideoSegmenter:
         numbers = np.array([0, *self.objects], np.uint8)
         best = probabilities.max(0).indices            # argmax, 50 times as fast on a CPU
         return Download(best.to(torch.uint8), numbers)
-
-    @property
-    def _mask_dtype(self) -> torch.dtype:
-        """Of frames before the network, and of probabilities after it."""
-        return torch.float64 if self.precision == "fp64" else torch.float32
 
     def _check_frame(self, frame: np.ndarray) -> tuple[int, int]:
         """Returns the video's size (H, W)."""
@@ -167,48 +151,25 @@ class VideoSegmenter:
         self._size = size
         return size
 
-    def _ascending(self, probabilities: Tensor) -> Tensor:
-        """[1 + objects, H', W'] in order of appearance -> in that of `objects`. No list is an index here: it would be
-        copied to a GPU, for which the host waits."""
-        order = [0] + [1 + self._known.index(number) for number in self.objects]
-        if order == list(range(len(order))):
-            return probabilities
-        return torch.stack([probabilities[place] for place in order])
-
     def _given_masks(self, annotation: np.ndarray, size: tuple[int, int]) -> dict[int, Tensor]:
         """The annotation's object numbers, ascending, and their padded masks, [H', W'] bool."""
-        if annotation.shape != size:
-            raise ValueError(f"frame {self.frame_index}: expected an annotation of {size}, found {annotation.shape}")
-        if annotation.min() < 0 or annotation.max() > 254:
-            found = f"{annotation.min()} to {annotation.max()}"
-            raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {found}")
-        annotation = annotation.astype(np.uint8)
+        annotation = checked_annotation(annotation, size, self.frame_index)
         numbers = [number for number in labels_in(annotation) if number > 0]
-        if self.memory.frozen and not set(numbers) <= set(self._known):
+        if self.memory.frozen and not set(numbers) <= set(self.objects):
             raise ValueError(f"frame {self.frame_index}: expected objects that the frozen bank knows, {self.objects}, "
                              f"found {numbers}; freeze(False) lets it learn new ones")
         labels = pad(upload(annotation, self.device), padding(size))
         return {number: labels == number for number in numbers}
 
-    def _predict(self, encoded: "Encoded") -> Tensor:
+    def _predict(self, encoded: Encoded) -> Tensor:
         """Read the bank and decode -> [1 + objects, H', W'] in order of appearance; background if none is known."""
-        if not self._known:
-            return torch.ones(1, *encoded.image.shape[2:], dtype=self._mask_dtype, device=self.device)
+        if not self.table.numbers:
+            return torch.ones(1, *encoded.image.shape[2:], dtype=self.encoder.mask_dtype, device=self.device)
         readout = self.memory.read(encoded.features.key[0], self.frame_index).values
         logits = self.decoding.logits(readout, encoded.features)
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
-    def _annotate(self, predicted: Tensor, given: dict[int, Tensor]) -> Tensor:
-        """Put the annotated objects over the prediction and aggregate all objects again (docs/METHOD.md)."""
-        self._known += [number for number in given if number not in self._known]
-        masks = predicted.new_zeros(len(self._known), *predicted.shape[1:])
-        masks[: len(predicted) - 1] = predicted[1:]
-        masks.masked_fill_(torch.stack(list(given.values())).any(0), 0)
-        for number, mask in given.items():
-            masks[self._known.index(number)] = mask
-        return aggregate(masks, dim=0).softmax(0)
-
-    def _memorize(self, encoded: "Encoded", masks: Tensor, annotated: bool) -> None:
+    def _memorize(self, encoded: Encoded, masks: Tensor, annotated: bool) -> None:
         """Write the frame to memory if the bank wants it. masks: [objects, H', W']."""
         due = self.last_write is None or self.frame_index - self.last_write >= self.memory_every
         key = encoded.features.key[0]
@@ -219,20 +180,3 @@ class VideoSegmenter:
         self.memory.write(key, values, self.frame_index, admission, owners(masks))
         if admission is Admission.STORE:
             self.last_write = self.frame_index
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A frame as the network sees it, and its features."""
-
-    image: Tensor             # [1, 3, H', W'], normalized and padded
-    features: FrameFeatures
-
-
-def _plain(network: STCN, precision: str) -> STCN:
-    """The network as it was loaded; for "fp64" a copy of it in float64."""
-    if hasattr(network, "prepared"):
-        raise ValueError(f"expected the network as it was loaded, found one prepared in {network.prepared} already")
-    if precision == "fp64" and next(network.parameters()).dtype != torch.float64:
-        network = copy.deepcopy(network).double()
-    return network.eval()
