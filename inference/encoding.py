@@ -55,6 +55,16 @@ class FrameEncoder:
         return Encoded(image, self.network.encode_key(image))
 
 
+def checked_frame(frame: np.ndarray, size: tuple[int, int] | None, index: int) -> tuple[int, int]:
+    """The size (H, W) of frame `index`. Raises ValueError for anything but [H, W, 3] uint8 of `size` (None: any)."""
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise ValueError(f"frame {index}: expected [H, W, 3] uint8 RGB, found {frame.shape} {frame.dtype}")
+    found = (frame.shape[0], frame.shape[1])
+    if size not in (None, found):
+        raise ValueError(f"frame {index}: expected the video's size {size}, found {found}")
+    return found
+
+
 def _plain(network: STCN, precision: str) -> STCN:
     """The network as it was loaded; for "fp64" a copy of it in float64."""
     if hasattr(network, "prepared"):

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from dataset.masks import labels_in
 from inference.decoding import DECODINGS
-from inference.encoding import Encoded, FrameEncoder
+from inference.encoding import Encoded, FrameEncoder, checked_frame
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.objects import ObjectTable, checked_annotation
 from inference.transfer import Download, upload
@@ -34,22 +34,27 @@ class VideoSegmenter:
         in fp32. "fp64": everything in float64, on the plain path.
         plain: use the network as it is, in fp32 or fp64, and read by dense weights: the oracle of the fast path.
         decode: "full", or "window": decode only where an object can be (`inference.decoding`).
+        objects_at_once: how many objects the network sees at once; None: all. With fewer, many objects take less memory
+        and a little more time, and the masks are the same up to rounding.
     """
 
     def __init__(
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
-        decode: str = "full",
+        decode: str = "full", objects_at_once: int | None = None,
     ) -> None:
         if decode not in DECODINGS:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
+        if objects_at_once is not None and objects_at_once < 1:
+            raise ValueError(f"objects_at_once: expected at least 1, or None, found {objects_at_once}")
         self.encoder = FrameEncoder(network, precision, plain)
         self.network, self.device = self.encoder.network, self.encoder.device
         self.precision, self.dtype = self.encoder.precision, self.encoder.dtype
-        self.decode, self.decoding = decode, DECODINGS[decode](self.network)
+        self.decode, self.decoding = decode, DECODINGS[decode](self.network, objects_at_once)
         self.memory, self.memory_every = memory, memory_every
         self.memory.plain = self.encoder.plain
+        self._shown: list[int] = []                # the objects of the last probabilities
         self.reset()
 
     def reset(self, keep_memory: bool = False) -> None:
@@ -67,27 +72,52 @@ class VideoSegmenter:
         """From now on read the bank, but neither write to it nor count its use (False: do so again)."""
         self.memory.frozen = frozen
 
+    def forget(self, number: int) -> None:
+        """Forget an object: its values, and entries that show no other object. Other objects are read as before.
+
+        From the next frame on it is unknown; an annotation may make it a new object. Raises ValueError for an unknown
+        object.
+        """
+        for place in reversed(self._places(number)):
+            self._drop(place)
+
+    def rename(self, number: int, new: int) -> None:
+        """Give an object another number. If there is an object of this number, the two become one from the next frame
+        on: its probability is the sum of theirs. They stay separate in memory until an annotation shows the object.
+
+        Raises ValueError for an unknown object, and for a new number that is not from 1 to 254.
+        """
+        self._places(number)
+        self.table.rename(number, new)
+
     def save(self, path: str | Path) -> None:
         """Write the state of this segmenter within its video, with its bank, to a file. The write is atomic."""
-        own = {"frame_index": self.frame_index, "last_write": self.last_write, "_known": list(self.table.numbers),
-               "_size": self._size}
-        save_file(path, {"segmenter": own, "made": self._made(), "memory": self.memory.state()})
+        save_file(path, self.state())
 
     def load(self, path: str | Path) -> None:
         """Resume from the saved state of a segmenter with the same options: the masks are the same to the bit.
 
         Raises CheckpointError for a damaged file, and for the state of a segmenter with other options.
         """
-        content = read_file(path)
-        if content.keys() != {"segmenter", "made", "memory"}:
-            raise CheckpointError(f"{path}: expected a saved segmenter, found {sorted(map(str, content))[:3]}")
-        if content["made"] != self._made():
-            raise CheckpointError(f"{path}: expected a segmenter made with {self._made()}, found {content['made']}")
+        self.restore(read_file(path), path)
+
+    def state(self) -> dict[str, Any]:
+        """What `save` writes: tensors and plain values that share nothing with this segmenter."""
+        own = {"frame_index": self.frame_index, "last_write": self.last_write, "_known": list(self.table.parts),
+               "_size": self._size}
+        return {"segmenter": own, "made": self._made(), "memory": self.memory.state()}
+
+    def restore(self, state: dict[str, Any], source: str | Path = "state") -> None:
+        """Resume from a `state()`, as `load` does. source: what errors call it."""
+        if state.keys() != {"segmenter", "made", "memory"}:
+            raise CheckpointError(f"{source}: expected a saved segmenter, found {sorted(map(str, state))[:3]}")
+        if state["made"] != self._made():
+            raise CheckpointError(f"{source}: expected a segmenter made with {self._made()}, found {state['made']}")
         try:
-            self.memory.restore(content["memory"], self.device)
+            self.memory.restore(state["memory"], self.device)
         except MemoryConfigError as error:
-            raise CheckpointError(f"{path}: {error}; build the memory with the same options") from None
-        own = content["segmenter"]
+            raise CheckpointError(f"{source}: {error}; build the memory with the same options") from None
+        own = state["segmenter"]
         self.frame_index, self.last_write, self._size = own["frame_index"], own["last_write"], own["_size"]
         self.table = ObjectTable(own["_known"])
 
@@ -117,15 +147,17 @@ class VideoSegmenter:
         Returns [1 + objects, H, W] float32 probabilities (float64 with fp64) on the network's device, background first,
         then `self.objects`. Before the first annotation: background alone.
         """
-        size = self._check_frame(frame)
+        size = self._size = checked_frame(frame, self._size, self.frame_index)
         given = {} if annotation is None else self._given_masks(annotation, size)
-        if not self.table.numbers and not given:
+        self._shown = self.objects
+        if not self._shown and not given:
             self.frame_index += 1
             return torch.ones(1, *size, dtype=self.encoder.mask_dtype, device=self.device)
         encoded = self.encode(frame)
         probabilities = self._predict(encoded)
         if given:
-            probabilities = self.table.annotate(probabilities, given)
+            probabilities = self.table.annotate(self._joined(probabilities, given), given)
+            self._shown = self.objects
         self._memorize(encoded, probabilities[1:], annotated=bool(given))
         self.frame_index += 1
         return unpad(self.table.ascending(probabilities), size)
@@ -136,20 +168,9 @@ class VideoSegmenter:
 
     def download(self, probabilities: Tensor) -> Download:
         """`labels` on their way from a GPU: the host can do something else until it asks for the result."""
-        numbers = np.array([0, *self.objects], np.uint8)
+        numbers = np.array([0, *self._shown], np.uint8)
         best = probabilities.max(0).indices            # argmax, 50 times as fast on a CPU
         return Download(best.to(torch.uint8), numbers)
-
-    def _check_frame(self, frame: np.ndarray) -> tuple[int, int]:
-        """Returns the video's size (H, W)."""
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            found = f"{frame.shape} {frame.dtype}"
-            raise ValueError(f"frame {self.frame_index}: expected [H, W, 3] uint8 RGB, found {found}")
-        size = (frame.shape[0], frame.shape[1])
-        if self._size not in (None, size):
-            raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
-        self._size = size
-        return size
 
     def _given_masks(self, annotation: np.ndarray, size: tuple[int, int]) -> dict[int, Tensor]:
         """The annotation's object numbers, ascending, and their padded masks, [H', W'] bool."""
@@ -161,12 +182,32 @@ class VideoSegmenter:
         labels = pad(upload(annotation, self.device), padding(size))
         return {number: labels == number for number in numbers}
 
+    def _places(self, number: int) -> list[int]:
+        """Where an object is in the table. Raises ValueError if it is unknown."""
+        try:
+            return self.table.places(number)
+        except ValueError as error:
+            raise ValueError(f"frame {self.frame_index}: {error}") from None
+
+    def _drop(self, place: int) -> None:
+        self.memory.forget(place)
+        del self.table.parts[place]
+
+    def _joined(self, predicted: Tensor, given: dict[int, Tensor]) -> Tensor:
+        """A prediction in which every annotated object has one part: the bank forgets the others unless frozen."""
+        surplus = [] if self.memory.frozen else self.table.surplus(given)
+        if not surplus:
+            return predicted
+        for place in reversed(surplus):
+            self._drop(place)
+        return torch.stack([plane for place, plane in enumerate(predicted, -1) if place not in surplus])
+
     def _predict(self, encoded: Encoded) -> Tensor:
-        """Read the bank and decode -> [1 + objects, H', W'] in order of appearance; background if none is known."""
-        if not self.table.numbers:
+        """Read the bank and decode -> [1 + parts, H', W'] in order of appearance; background if none is known."""
+        if not self.table.parts:
             return torch.ones(1, *encoded.image.shape[2:], dtype=self.encoder.mask_dtype, device=self.device)
-        readout = self.memory.read(encoded.features.key[0], self.frame_index).values
-        logits = self.decoding.logits(readout, encoded.features)
+        found = self.memory.find(encoded.features.key[0], self.frame_index)
+        logits = self.decoding.logits(found, encoded.features)
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
     def _memorize(self, encoded: Encoded, masks: Tensor, annotated: bool) -> None:

@@ -74,9 +74,25 @@ class ViewSegmenter:
         if len(self.segmenters) != len(views):
             raise ValueError(f"expected a segmenter for each of {len(views)} views, found {len(self.segmenters)}")
 
-    def reset(self) -> None:
+    def reset(self, keep_memory: bool = False) -> None:
+        """As VideoSegmenter.reset."""
         for segmenter in self.segmenters:
-            segmenter.reset()
+            segmenter.reset(keep_memory)
+
+    def freeze(self, frozen: bool = True) -> None:
+        """As VideoSegmenter.freeze."""
+        for segmenter in self.segmenters:
+            segmenter.freeze(frozen)
+
+    def forget(self, number: int) -> None:
+        """As VideoSegmenter.forget, in every view."""
+        for segmenter in self.segmenters:
+            segmenter.forget(number)
+
+    def rename(self, number: int, new: int) -> None:
+        """As VideoSegmenter.rename, in every view."""
+        for segmenter in self.segmenters:
+            segmenter.rename(number, new)
 
     @property
     def objects(self) -> list[int]:
