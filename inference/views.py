@@ -7,6 +7,8 @@ segmenter.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +20,7 @@ from dataset.masks import labels_in
 from inference.options import Options, option
 from inference.segmenter import VideoSegmenter
 from inference.transfer import Download
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 from model.geometry import STRIDE
 
 
@@ -93,6 +95,18 @@ class ViewSegmenter:
         """As VideoSegmenter.rename, in every view."""
         for segmenter in self.segmenters:
             segmenter.rename(number, new)
+
+    def state(self) -> list[dict[str, Any]]:
+        """VideoSegmenter.state of every view."""
+        return [segmenter.state() for segmenter in self.segmenters]
+
+    def restore(self, state: list[dict[str, Any]], source: str | Path = "state") -> None:
+        """As VideoSegmenter.restore, from a `state()` of the same views."""
+        if len(state) != len(self.views):
+            raise CheckpointError(f"{source}: expected the state of {len(self.views)} views, found one of {len(state)}"
+                                  "; use the same views")
+        for segmenter, own in zip(self.segmenters, state, strict=True):
+            segmenter.restore(own, source)
 
     @property
     def objects(self) -> list[int]:

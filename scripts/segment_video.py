@@ -2,6 +2,7 @@
 
     python scripts/segment_video.py --input cat.mp4 --mask first.png --output runs/cat
     python scripts/segment_video.py --input frames --mask 00000.png 00042.png --weights stcn.pth --output runs/late
+    python scripts/segment_video.py --input other.mp4 --memory-from cat.pth --frozen --output runs/other
 
 A mask is a PNG of the video's size whose pixel values are object numbers, 0 being background. One mask belongs to the
 first frame; several are named by the numbers of their frames, counted from 0. Writes OUTPUT/masks/00000.png, ...,
@@ -28,6 +29,7 @@ from inference.run.record import describe
 from inference.runtime import RuntimeOptions, load_for
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
+from inference.video.memory_file import check_memory_target, load_memory, save_memory
 from inference.video.options import OutputOptions, VideoOptions
 from inference.video.output import FPS, VideoOutput
 from inference.video.output_folder import OutputFolder
@@ -45,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
     given, wanted, runtime = options[VideoOptions], options[OutputOptions], options[RuntimeOptions].resolved()
     views, memory = options[ViewOptions], options[MemoryOptions]
     weights = given.weights or own_weights()
+    if given.save_memory:
+        check_memory_target(given.save_memory, wanted.overwrite)
     video = open_video(given.input, excluded=given.mask)
     masks = GivenMasks(given.mask, video)
     view = LiveView(video.name) if wanted.show else None
@@ -52,14 +56,22 @@ def main(arguments: list[str] | None = None) -> None:
     shown = replace(given, input=video.name)                 # as it may be recorded: without passwords
     settings = run_settings("segment_video", weights, [runtime, views, memory, shown])
     about = {"weights": str(weights), "device": str(device_of(runtime.device)), "processes": 1}
-    print(masks.describe())
+    if given.memory_from:
+        load_memory(given.memory_from, segmenter, settings, weights)
+        segmenter.freeze(given.frozen)
+        print(f"from {given.memory_from}: objects {', '.join(map(str, segmenter.objects))}")
+    if given.mask:
+        print(masks.describe())
 
-    folder = OutputFolder(wanted.output, wanted.overwrite, (weights, video.name, *masks.paths.values()))
+    taken = [given.memory_from] if given.memory_from else []
+    folder = OutputFolder(wanted.output, wanted.overwrite, (weights, video.name, *masks.paths.values(), *taken))
     output = VideoOutput(folder, (video.fps or FPS) if wanted.overlay else None, wanted.cutouts)
     frames = masks.annotate(video, given.max_frames)
     total = min(filter(None, (video.announced, given.max_frames)), default=None)
     bar = tqdm(total=total, unit="frame", desc=wanted.output.name, dynamic_ncols=True, mininterval=0.5)
     report = segment_video(frames if video.live else ReadAhead(frames), segmenter, output, bar, view)
+    if given.save_memory:
+        save_memory(given.save_memory, segmenter, settings, weights)
     run = RunFolder(wanted.output, settings, about)
     print(describe(write_record(folder, run, report, video.announced)))
     print(output.describe())
@@ -78,7 +90,7 @@ def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_options(VideoOptions)
     parser.add_options(OutputOptions)
-    parser.add_options(RuntimeOptions, precision="auto")
+    parser.add_options(RuntimeOptions, precision="auto", objects_at_once=8)
     parser.add_options(ViewOptions, short_side=480)
     parser.add_options(MemoryOptions, title="memory bank")
     parser.add_config()

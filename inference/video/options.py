@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.options import Options, option
+from model.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -12,12 +13,26 @@ class VideoOptions(Options):
 
     input: str = option(help="video file, folder of images, camera number (0) or URL", metavar="VIDEO")
     mask: tuple[Path, ...] = option(
-        help="label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
-        "like its frame", metavar="PNG")
+        (), "label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
+        "like its frame; not needed with --memory-from", metavar="PNG")
     weights: Path | None = option(
         None, "network: own or published STCN layout (default: compact, which comes with the repository)",
         metavar="FILE", recorded=False)
     max_frames: int | None = option(None, "stop after N frames", metavar="N", minimum=1)
+    memory_from: Path | None = option(
+        None, "begin with the objects that another run learned: a file of its --save-memory", metavar="FILE")
+    frozen: bool = option(False, "only read the memory of --memory-from: learn nothing in this video")
+    save_memory: Path | None = option(
+        None, "at the end, write what is in memory to a file for --memory-from", metavar="FILE", recorded=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.mask and not self.memory_from:
+            raise ConfigError("--mask or --memory-from: expected masks of the objects, or a memory that knows them, "
+                              "found neither; give one of the two")
+        if self.frozen and (self.mask or not self.memory_from):
+            raise ConfigError("--frozen: expected --memory-from, and no --mask, since nothing is learned; omit "
+                              "--frozen or --mask")
 
 
 @dataclass(frozen=True)
