@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from inference.memory.bank import Found
+from inference.memory.found import Found
 from model.cells import cell_means
 from model.encoders import FrameFeatures
 from model.network import STCN
