@@ -1,28 +1,48 @@
-"""How a segmenter decodes: the whole frame, or only the windows where an object can be."""
+"""How a segmenter decodes: the whole frame, or windows where an object can be; all objects at once, or a few."""
 
 import torch
 from torch import Tensor
 
+from inference.memory.found import Found
 from model.cells import cell_means
 from model.encoders import FrameFeatures
 from model.network import STCN
 from model.window_decoder import decode_windows
 from model.windows import Window, find_windows
 
+_EVIDENCE = slice(-1, None)       # the channel of a value that WindowDecoding adds
+
 
 class FullDecoding:
-    """Decodes every pixel. Values are those of the network."""
+    """Decodes every pixel. Values are those of the network.
 
-    def __init__(self, network: STCN) -> None:
-        self.network = network
+    at_once: how many objects the network sees at once; None: all. The masks are the same up to rounding, and what is
+    computed in between takes memory for so many objects only.
+    """
+
+    def __init__(self, network: STCN, at_once: int | None = None) -> None:
+        self.network, self.at_once = network, at_once
 
     def encode_value(self, image: Tensor, features: FrameFeatures, masks: Tensor) -> Tensor:
         """What the bank stores of a frame [1, 3, H', W'] with masks [objects, H', W']: [objects, C_v, h, w]."""
-        return self.network.encode_value(image, features.f16, masks[None])[0]
+        chunks = self.chunks(len(masks))
+        if len(chunks) == 1:
+            return self.network.encode_value(image, features.f16, masks[None])[0]
+        everyone = masks.sum(0)
+        return torch.cat([
+            self.network.encode_value(image, features.f16, masks[None, chunk], (everyone - masks[chunk])[None])[0]
+            for chunk in chunks
+        ])
 
-    def logits(self, readout: Tensor, features: FrameFeatures) -> Tensor:
-        """What the bank returned, [objects, C_v, h, w] -> [objects, H', W']."""
-        return self.network.segment(readout[None], features)[0]
+    def logits(self, found: Found, features: FrameFeatures) -> Tensor:
+        """What a frame finds in the bank -> [objects, H', W']."""
+        chunks = self.chunks(found.objects)
+        return _joined([self.network.segment(found.values(chunk)[None], features)[0] for chunk in chunks])
+
+    def chunks(self, objects: int) -> list[slice]:
+        """The objects that the network sees together, by order of appearance."""
+        at_once = self.at_once or objects
+        return [slice(start, min(start + at_once, objects)) for start in range(0, objects, at_once)]
 
 
 class WindowDecoding(FullDecoding):
@@ -36,12 +56,24 @@ class WindowDecoding(FullDecoding):
         values = super().encode_value(image, features, masks)
         return torch.cat([values, cell_means(masks)[:, None].to(values.dtype)], 1)
 
-    def logits(self, readout: Tensor, features: FrameFeatures) -> Tensor:
-        readout, evidence = readout[:, :-1], readout[:, -1]
-        windows = self.find_windows(evidence)
+    def logits(self, found: Found, features: FrameFeatures) -> Tensor:
+        chunks = self.chunks(found.objects)
+        if len(chunks) == 1:
+            values = found.values()
+            return self._decode(values[:, :-1], features, self.find_windows(values[:, -1]))
+        windows = self.find_windows(found.values(channels=_EVIDENCE)[:, 0])      # of all objects: they share them
+        return torch.cat([
+            self._decode(found.values(chunk)[:, :-1], features, windows, chunk) for chunk in chunks
+        ])
+
+    def _decode(
+        self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None,
+        chunk: slice = slice(None),
+    ) -> Tensor:
+        """The logits of the objects `chunk`, whose readouts these are. windows: of all objects."""
         if windows is None:
-            return super().logits(readout, features)
-        return decode_windows(self.network.decoder, readout, features, windows)
+            return self.network.segment(readout[None], features)[0]
+        return decode_windows(self.network.decoder, readout, features, windows, chunk)
 
     def find_windows(self, evidence: Tensor) -> list[list[Window]] | None:
         """The windows of each object from its evidence [objects, h, w]; None: decode the whole frame."""
@@ -49,3 +81,7 @@ class WindowDecoding(FullDecoding):
 
 
 DECODINGS = {"full": FullDecoding, "window": WindowDecoding}
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

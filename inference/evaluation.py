@@ -38,7 +38,8 @@ def make_segmenter(
 ) -> ViewSegmenter:
     """A segmenter with a bank of its own for each view; `more` goes to `kind`. network: of `load_for`."""
     return ViewSegmenter([
-        kind(network, make_bank(memory), memory.memory_every, runtime.precision, decode=runtime.decode, **more)
+        kind(network, make_bank(memory), memory.memory_every, runtime.precision, decode=runtime.decode,
+             objects_at_once=runtime.objects_at_once, **more)
         for _ in views.views
     ], views.views)
 

@@ -25,6 +25,9 @@ class RuntimeOptions(Options):
     decode: Literal["full", "window"] = option(
         "full", "window: decode only where an object can be, which is faster with nearly the same masks",
         label="decoded in windows")
+    objects_at_once: int | None = option(
+        None, "objects that the network sees at once: fewer take less memory, with the same masks up to rounding "
+        "(default: all)", metavar="N", minimum=1, label="{} objects at once")
     compile: bool = option(
         False, "compile the network: a minute or more at the first frame of every size and number of objects, then "
         "faster (CUDA graphs on a GPU)")

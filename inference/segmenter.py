@@ -1,7 +1,5 @@
 """VideoSegmenter: one frame in, one mask out, without end. It knows no file, no data set and no whole video."""
 
-import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,18 @@ from torch.nn.functional import pad
 
 from dataset.masks import labels_in
 from inference.decoding import DECODINGS
+from inference.encoding import Encoded, FrameEncoder, checked_frame
 from inference.memory import Admission, MemoryBank, MemoryConfigError
+from inference.objects import ObjectTable, checked_annotation
 from inference.quality import Quality, mask_quality
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
 from model.cells import owners
-from model.encoders import FrameFeatures
 from model.errors import CheckpointError
-from model.fast import prepare_for_inference
 from model.geometry import padding, unpad
-from model.network import STCN, normalize
-from model.precision import PRECISIONS, in_own_precision, resolve_precision
+from model.network import STCN
+from model.precision import in_own_precision
 from model.storage import read_file, save_file
-
-_STATE = ("frame_index", "last_write", "_known", "_size")
 
 
 class VideoSegmenter:
@@ -39,26 +35,27 @@ class VideoSegmenter:
         in fp32. "fp64": everything in float64, on the plain path.
         plain: use the network as it is, in fp32 or fp64, and read by dense weights: the oracle of the fast path.
         decode: "full", or "window": decode only where an object can be (`inference.decoding`).
+        objects_at_once: how many objects the network sees at once; None: all. With fewer, many objects take less memory
+        and a little more time, and the masks are the same up to rounding.
     """
 
     def __init__(
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
-        decode: str = "full",
+        decode: str = "full", objects_at_once: int | None = None,
     ) -> None:
         if decode not in DECODINGS:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
-        self.device = next(network.parameters()).device
-        precision = resolve_precision(precision, self.device)
-        plain = plain or precision == "fp64"
-        self.precision = "fp32" if plain and precision != "fp64" else precision
-        self.network = _plain(network, precision) if plain else prepare_for_inference(network, precision)
-        self.layout = torch.contiguous_format if plain else torch.channels_last
-        self.decode, self.decoding = decode, DECODINGS[decode](self.network)
+        if objects_at_once is not None and objects_at_once < 1:
+            raise ValueError(f"objects_at_once: expected at least 1, or None, found {objects_at_once}")
+        self.encoder = FrameEncoder(network, precision, plain)
+        self.network, self.device = self.encoder.network, self.encoder.device
+        self.precision, self.dtype = self.encoder.precision, self.encoder.dtype
+        self.decode, self.decoding = decode, DECODINGS[decode](self.network, objects_at_once)
         self.memory, self.memory_every = memory, memory_every
-        self.memory.plain = plain
-        self.dtype = PRECISIONS[self.precision]
+        self.memory.plain = self.encoder.plain
+        self._shown: list[int] = []                # the objects of the last probabilities
         self.reset()
 
     def reset(self, keep_memory: bool = False) -> None:
@@ -71,11 +68,29 @@ class VideoSegmenter:
         self.memory.reset()
         self.frame_index = 0                       # of the next frame
         self.last_write: int | None = None         # frame index of the last memory frame
-        self._known: list[int] = []                # object numbers in order of appearance
+        self.table = ObjectTable()
 
     def freeze(self, frozen: bool = True) -> None:
         """From now on read the bank, but neither write to it nor count its use (False: do so again)."""
         self.memory.frozen = frozen
+
+    def forget(self, number: int) -> None:
+        """Forget an object: its values, and entries that show no other object. Other objects are read as before.
+
+        From the next frame on it is unknown; an annotation may make it a new object. Raises ValueError for an unknown
+        object.
+        """
+        for place in reversed(self._places(number)):
+            self._drop(place)
+
+    def rename(self, number: int, new: int) -> None:
+        """Give an object another number. If there is an object of this number, the two become one from the next frame
+        on: its probability is the sum of theirs. They stay separate in memory until an annotation shows the object.
+
+        Raises ValueError for an unknown object, and for a new number that is not from 1 to 254.
+        """
+        self._places(number)
+        self.table.rename(number, new)
 
     def save(self, path: str | Path) -> None:
         """Write the state of this segmenter within its video, with its bank, to a file. The write is atomic."""
@@ -86,26 +101,27 @@ class VideoSegmenter:
 
         Raises CheckpointError for a damaged file, and for the state of a segmenter with other options.
         """
-        content = read_file(path)
-        if content.keys() != {"segmenter", "made", "memory"}:
-            raise CheckpointError(f"{path}: expected a saved segmenter, found {sorted(map(str, content))[:3]}")
-        if content["made"] != self._made():
-            raise CheckpointError(f"{path}: expected a segmenter made with {self._made()}, found {content['made']}")
-        try:
-            self.restore(content)
-        except MemoryConfigError as error:
-            raise CheckpointError(f"{path}: {error}; build the memory with the same options") from None
+        self.restore(read_file(path), path)
 
     def state(self) -> dict[str, Any]:
-        """What `save` writes. It shares nothing with this segmenter, so it stays as it is."""
-        own = {name: copy.copy(getattr(self, name)) for name in _STATE}
+        """What `save` writes: tensors and plain values that share nothing with this segmenter."""
+        own = {"frame_index": self.frame_index, "last_write": self.last_write, "_known": list(self.table.parts),
+               "_size": self._size}
         return {"segmenter": own, "made": self._made(), "memory": self.memory.state()}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a `state` of a segmenter with the same options; raises MemoryConfigError for another bank."""
-        self.memory.restore(state["memory"], self.device)
-        for name, value in state["segmenter"].items():
-            setattr(self, name, copy.copy(value))
+    def restore(self, state: dict[str, Any], source: str | Path = "state") -> None:
+        """Resume from a `state()`, as `load` does. source: what errors call it."""
+        if state.keys() != {"segmenter", "made", "memory"}:
+            raise CheckpointError(f"{source}: expected a saved segmenter, found {sorted(map(str, state))[:3]}")
+        if state["made"] != self._made():
+            raise CheckpointError(f"{source}: expected a segmenter made with {self._made()}, found {state['made']}")
+        try:
+            self.memory.restore(state["memory"], self.device)
+        except MemoryConfigError as error:
+            raise CheckpointError(f"{source}: {error}; build the memory with the same options") from None
+        own = state["segmenter"]
+        self.frame_index, self.last_write, self._size = own["frame_index"], own["last_write"], own["_size"]
+        self.table = ObjectTable(own["_known"])
 
     def _made(self) -> dict[str, Any]:
         return {"memory_every": self.memory_every, "dtype": str(self.dtype), "decode": self.decode}
@@ -113,18 +129,13 @@ class VideoSegmenter:
     @property
     def objects(self) -> list[int]:
         """The caller's object numbers seen so far, ascending: the order of `step`'s probabilities."""
-        return sorted(self._known)
+        return self.table.objects
 
     @torch.inference_mode()
     @in_own_precision
-    def encode(self, frame: np.ndarray) -> "Encoded":
+    def encode(self, frame: np.ndarray) -> Encoded:
         """The part of `step` that depends on the frame [H, W, 3] alone: equal in all segmenters of one network."""
-        if self.network.compiled:
-            torch.compiler.cudagraph_mark_step_begin()      # graphs may overwrite the outputs of the previous frame
-        image = upload(frame, self.device).permute(2, 0, 1)
-        padded = pad(normalize(image, self._mask_dtype), padding((frame.shape[0], frame.shape[1])))[None]
-        image = padded.to(self.dtype, memory_format=self.layout)
-        return Encoded(image, self.network.encode_key(image))
+        return self.encoder.encode(frame)
 
     @torch.inference_mode()
     @in_own_precision
@@ -138,19 +149,21 @@ class VideoSegmenter:
         Returns [1 + objects, H, W] float32 probabilities (float64 with fp64) on the network's device, background first,
         then `self.objects`. Before the first annotation: background alone.
         """
-        size = self._check_frame(frame)
+        size = self._size = checked_frame(frame, self._size, self.frame_index)
         given = {} if annotation is None else self._given_masks(annotation, size)
-        if not self._known and not given:
+        self._shown = self.objects
+        if not self._shown and not given:
             self.frame_index += 1
-            return torch.ones(1, *size, dtype=self._mask_dtype, device=self.device)
+            return torch.ones(1, *size, dtype=self.encoder.mask_dtype, device=self.device)
         encoded = self.encode(frame)
         probabilities = self._predict(encoded)
         if given:
-            probabilities = self._annotate(probabilities, given)
+            probabilities = self.table.annotate(self._joined(probabilities, given), given)
+            self._shown = self.objects
         self._key = encoded.features.key[0]
         self._memorize(encoded, probabilities[1:], annotated=bool(given))
         self.frame_index += 1
-        return unpad(self._ascending(probabilities), size)
+        return unpad(self.table.ascending(probabilities), size)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """Most likely object of each pixel: [1 + objects, H, W] -> [H, W] uint8 in the caller's own numbers."""
@@ -158,7 +171,7 @@ class VideoSegmenter:
 
     def download(self, probabilities: Tensor) -> Download:
         """`labels` on their way from a GPU: the host can do something else until it asks for the result."""
-        numbers = np.array([0, *self.objects], np.uint8)
+        numbers = np.array([0, *self._shown], np.uint8)
         best = probabilities.max(0).indices            # argmax, 50 times as fast on a CPU
         return Download(best.to(torch.uint8), numbers)
 
@@ -171,64 +184,45 @@ class VideoSegmenter:
         """[C_k] float32, the key of the last frame, mean over its cells; None before the first annotation."""
         return None if self._key is None else self._key.mean((1, 2), dtype=torch.float32)
 
-    @property
-    def _mask_dtype(self) -> torch.dtype:
-        """Of frames before the network, and of probabilities after it."""
-        return torch.float64 if self.precision == "fp64" else torch.float32
-
-    def _check_frame(self, frame: np.ndarray) -> tuple[int, int]:
-        """Returns the video's size (H, W)."""
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            found = f"{frame.shape} {frame.dtype}"
-            raise ValueError(f"frame {self.frame_index}: expected [H, W, 3] uint8 RGB, found {found}")
-        size = (frame.shape[0], frame.shape[1])
-        if self._size not in (None, size):
-            raise ValueError(f"frame {self.frame_index}: expected the video's size {self._size}, found {size}")
-        self._size = size
-        return size
-
-    def _ascending(self, probabilities: Tensor) -> Tensor:
-        """[1 + objects, H', W'] in order of appearance -> in that of `objects`. No list is an index here: it would be
-        copied to a GPU, for which the host waits."""
-        order = [0] + [1 + self._known.index(number) for number in self.objects]
-        if order == list(range(len(order))):
-            return probabilities
-        return torch.stack([probabilities[place] for place in order])
-
     def _given_masks(self, annotation: np.ndarray, size: tuple[int, int]) -> dict[int, Tensor]:
         """The annotation's object numbers, ascending, and their padded masks, [H', W'] bool."""
-        if annotation.shape != size:
-            raise ValueError(f"frame {self.frame_index}: expected an annotation of {size}, found {annotation.shape}")
-        if annotation.min() < 0 or annotation.max() > 254:
-            found = f"{annotation.min()} to {annotation.max()}"
-            raise ValueError(f"frame {self.frame_index}: expected labels 0 to 254, found {found}")
-        annotation = annotation.astype(np.uint8)
+        annotation = checked_annotation(annotation, size, self.frame_index)
         numbers = [number for number in labels_in(annotation) if number > 0]
-        if self.memory.frozen and not set(numbers) <= set(self._known):
+        if self.memory.frozen and not set(numbers) <= set(self.objects):
             raise ValueError(f"frame {self.frame_index}: expected objects that the frozen bank knows, {self.objects}, "
                              f"found {numbers}; freeze(False) lets it learn new ones")
         labels = pad(upload(annotation, self.device), padding(size))
         return {number: labels == number for number in numbers}
 
-    def _predict(self, encoded: "Encoded") -> Tensor:
-        """Read the bank and decode -> [1 + objects, H', W'] in order of appearance; background if none is known."""
-        if not self._known:
-            return torch.ones(1, *encoded.image.shape[2:], dtype=self._mask_dtype, device=self.device)
-        readout = self.memory.read(encoded.features.key[0], self.frame_index).values
-        logits = self.decoding.logits(readout, encoded.features)
+    def _places(self, number: int) -> list[int]:
+        """Where an object is in the table. Raises ValueError if it is unknown."""
+        try:
+            return self.table.places(number)
+        except ValueError as error:
+            raise ValueError(f"frame {self.frame_index}: {error}") from None
+
+    def _drop(self, place: int) -> None:
+        self.memory.forget(place)
+        del self.table.parts[place]
+
+    def _joined(self, predicted: Tensor, given: dict[int, Tensor]) -> Tensor:
+        """A prediction in which every annotated object has one part: the bank forgets the others unless frozen."""
+        surplus = [] if self.memory.frozen else self.table.surplus(given)
+        if not surplus:
+            return predicted
+        for place in reversed(surplus):
+            self._drop(place)
+        return torch.stack([plane for place, plane in enumerate(predicted, -1) if place not in surplus])
+
+    def _predict(self, encoded: Encoded) -> Tensor:
+        """Read the bank and decode -> [1 + parts, H', W'] in order of appearance; background if none is known."""
+        if not self.table.parts:
+            return torch.ones(1, *encoded.image.shape[2:], dtype=self.encoder.mask_dtype, device=self.device)
+        found = self.memory.find(encoded.features.key[0], self.frame_index)
+        logits = self.decoding.logits(found, encoded.features)
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
-    def _annotate(self, predicted: Tensor, given: dict[int, Tensor]) -> Tensor:
-        """Put the annotated objects over the prediction and aggregate all objects again (docs/METHOD.md)."""
-        self._known += [number for number in given if number not in self._known]
-        masks = predicted.new_zeros(len(self._known), *predicted.shape[1:])
-        masks[: len(predicted) - 1] = predicted[1:]
-        masks.masked_fill_(torch.stack(list(given.values())).any(0), 0)
-        for number, mask in given.items():
-            masks[self._known.index(number)] = mask
-        return aggregate(masks, dim=0).softmax(0)
-
-    def _memorize(self, encoded: "Encoded", masks: Tensor, annotated: bool) -> None:
+    def _memorize(self, encoded: Encoded, masks: Tensor, annotated: bool) -> None:
         """Write the frame to memory if the bank wants it. masks: [objects, H', W']."""
         due = self.last_write is None or self.frame_index - self.last_write >= self.memory_every
         key = encoded.features.key[0]
@@ -239,20 +233,3 @@ class VideoSegmenter:
         self.memory.write(key, values, self.frame_index, admission, owners(masks))
         if admission is Admission.STORE:
             self.last_write = self.frame_index
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A frame as the network sees it, and its features."""
-
-    image: Tensor             # [1, 3, H', W'], normalized and padded
-    features: FrameFeatures
-
-
-def _plain(network: STCN, precision: str) -> STCN:
-    """The network as it was loaded; for "fp64" a copy of it in float64."""
-    if hasattr(network, "prepared"):
-        raise ValueError(f"expected the network as it was loaded, found one prepared in {network.prepared} already")
-    if precision == "fp64" and next(network.parameters()).dtype != torch.float64:
-        network = copy.deepcopy(network).double()
-    return network.eval()

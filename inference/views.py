@@ -7,6 +7,7 @@ segmenter.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,7 +21,7 @@ from inference.options import Options, option
 from inference.quality import Quality
 from inference.segmenter import VideoSegmenter
 from inference.transfer import Download
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 from model.geometry import STRIDE
 
 
@@ -79,9 +80,37 @@ class ViewSegmenter:
         if len(self.segmenters) != len(views):
             raise ValueError(f"expected a segmenter for each of {len(views)} views, found {len(self.segmenters)}")
 
-    def reset(self) -> None:
+    def reset(self, keep_memory: bool = False) -> None:
+        """As VideoSegmenter.reset."""
         for segmenter in self.segmenters:
-            segmenter.reset()
+            segmenter.reset(keep_memory)
+
+    def freeze(self, frozen: bool = True) -> None:
+        """As VideoSegmenter.freeze."""
+        for segmenter in self.segmenters:
+            segmenter.freeze(frozen)
+
+    def forget(self, number: int) -> None:
+        """As VideoSegmenter.forget, in every view."""
+        for segmenter in self.segmenters:
+            segmenter.forget(number)
+
+    def rename(self, number: int, new: int) -> None:
+        """As VideoSegmenter.rename, in every view."""
+        for segmenter in self.segmenters:
+            segmenter.rename(number, new)
+
+    def state(self) -> list[dict[str, Any]]:
+        """VideoSegmenter.state of every view."""
+        return [segmenter.state() for segmenter in self.segmenters]
+
+    def restore(self, state: list[dict[str, Any]], source: str | Path = "state") -> None:
+        """As VideoSegmenter.restore, from a `state()` of the same views."""
+        if len(state) != len(self.views):
+            raise CheckpointError(f"{source}: expected the state of {len(self.views)} views, found one of {len(state)}"
+                                  "; use the same views")
+        for segmenter, own in zip(self.segmenters, state, strict=True):
+            segmenter.restore(own, source)
 
     @property
     def objects(self) -> list[int]:
@@ -129,20 +158,6 @@ class ViewSegmenter:
         """As MemoryBank.check_room."""
         for segmenter in self.segmenters:
             segmenter.memory.check_room(kept)
-
-    def freeze(self, frozen: bool = True) -> None:
-        """As VideoSegmenter.freeze."""
-        for segmenter in self.segmenters:
-            segmenter.freeze(frozen)
-
-    def state(self) -> list[dict[str, Any]]:
-        """As VideoSegmenter.state, of each view."""
-        return [segmenter.state() for segmenter in self.segmenters]
-
-    def restore(self, state: list[dict[str, Any]]) -> None:
-        """As VideoSegmenter.restore."""
-        for segmenter, own in zip(self.segmenters, state, strict=True):
-            segmenter.restore(own)
 
     def labels(self, probabilities: Tensor) -> np.ndarray:
         """As VideoSegmenter.labels."""

@@ -77,7 +77,8 @@ class ValueEncoder(nn.Module):
 
     Args of forward:
         frame: [B, 3, H, W] normalized; f16: [B, C, h, w] of the same frames;
-        masks: [B, objects, H, W] soft-aggregated probabilities (an annotation consists of 0 and 1).
+        masks: [B, objects, H, W] soft-aggregated probabilities (an annotation consists of 0 and 1);
+        others: for each of them, the sum of the masks of all other objects; None: there are no more objects.
     Returns [B, objects, C_v, h, w].
     """
 
@@ -92,12 +93,13 @@ class ValueEncoder(nn.Module):
         self.cbam = CBAM(value_dim) if cbam else None
         self.fuse2 = ResidualBlock(value_dim, value_dim, block_norm)
 
-    def forward(self, frame: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
+    def forward(self, frame: Tensor, f16: Tensor, masks: Tensor, others: Tensor | None = None) -> Tensor:
         objects = masks.shape[1]
         own = masks.flatten(0, 1)[:, None].to(frame.dtype)                  # [B*objects, 1, H, W]
         inputs = [_per_object(frame, objects), own]
         if self.mask_channels == 2:
-            others = masks.sum(1, keepdim=True) - masks if objects > 1 else torch.zeros_like(masks)
+            if others is None:
+                others = masks.sum(1, keepdim=True) - masks if objects > 1 else torch.zeros_like(masks)
             inputs.append(others.flatten(0, 1)[:, None].to(frame.dtype))
         _, _, value16 = self.trunk(torch.cat(inputs, 1))
         x = self.fuse1(value16, f16)

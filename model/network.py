@@ -54,9 +54,12 @@ class STCN(nn.Module):
         """[B, 3, H, W] -> key, thin f16, and the features the decoder and value encoder need."""
         return self.key_encoder(frame)
 
-    def encode_value(self, frame: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
-        """Frame [B, 3, H, W], its f16, probabilities [B, objects, H, W] -> [B, objects, C_v, h, w]."""
-        return self.value_encoder(frame, f16, masks)
+    def encode_value(self, frame: Tensor, f16: Tensor, masks: Tensor, others: Tensor | None = None) -> Tensor:
+        """Frame [B, 3, H, W], its f16, probabilities [B, objects, H, W] -> [B, objects, C_v, h, w].
+
+        others: of each of these objects, the sum of all other masks, like `masks`; None: these objects are all.
+        """
+        return self.value_encoder(frame, f16, masks, others)
 
     def segment(self, readout: Tensor, features: FrameFeatures) -> Tensor:
         """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W]."""

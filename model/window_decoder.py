@@ -19,21 +19,23 @@ OUTSIDE = -30.0     # logit of a pixel that is not decoded: background
 
 
 def decode_windows(
-    decoder: Decoder, readout: Tensor, features: FrameFeatures, windows: list[list[Window]]
+    decoder: Decoder, readout: Tensor, features: FrameFeatures, windows: list[list[Window]],
+    chunk: slice = slice(None),
 ) -> Tensor:
     """Read-out [objects, C_v, h, w] of one frame and each object's windows -> logits [objects, 16h, 16w].
 
+    chunk: which of the frame's objects these are (`windows` are those of all); the logits do not depend on it.
     Logits outside the windows are OUTSIDE, except for a collar of one cell around each: there they are approximate.
     """
     objects, _, h, w = readout.shape
     dtype = torch.promote_types(readout.dtype, torch.float32)
     logits = readout.new_full((objects, STRIDE * h, STRIDE * w), OUTSIDE, dtype=dtype)
-    if not any(windows):
+    if not any(windows[chunk]):
         return logits
     outer = enclosing([window for several in windows for window in several])
     outer = outer.grown(MARGIN + 2, h, w)                  # compress has two 3x3 convolutions
     x = decoder.compress(outer.crop(readout), outer.crop(features.thin))
-    flat = [(number, window) for number, several in enumerate(windows) for window in several]
+    flat = [(number, window) for number, several in enumerate(windows[chunk]) for window in several]
     parts = _refine_windows(decoder, x, outer, features, flat)
     for (number, _), (collared, part) in zip(flat, parts, strict=True):
         collared.crop(logits[number]).copy_(part)

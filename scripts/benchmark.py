@@ -8,6 +8,7 @@ DATA holds `DAVIS` (2016, 480p) and `static/ECSSD`. Sections:
   stages  key, value, decoding: seconds, FLOP rate, share of the machine's matrix-product rate
   video   whole frames of a real clip, banks and precisions in turn, one and three objects
   window  decoding only where an object can be, against whole frames (compact, or --weights)
+  objects peak memory and time per frame of 30 objects, some of them at once
   files   what reading and writing cost beside computing
   long    memory and time per frame over an endless stream (--frames)
   loader  milliseconds per training sample on one core
@@ -35,7 +36,7 @@ from scripts.arguments import CommandParser
 from scripts.benchmarks.figure import draw
 from scripts.benchmarks.measure import Measurement, machine
 
-SECTIONS = ("read", "stages", "video", "window", "files", "long", "loader", "train", "score")
+SECTIONS = ("read", "stages", "video", "window", "objects", "files", "long", "loader", "train", "score")
 
 
 @command()
@@ -70,14 +71,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with DAVIS and static/ECSSD")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION",
                         help=f"sections to run: {', '.join(SECTIONS)} (default: all)")
-    parser.add_argument("--weights", type=Path, help="trained network for video and long (default: random weights of "
-                        "the thesis's network, of a small one for long)")
+    parser.add_argument("--weights", type=Path, help="trained network for video, objects and long (default: random "
+                        "weights of the thesis's network; of a small one for long; compact for objects)")
     parser.add_argument("--sequence", default="car-shadow", help="of DAVIS val, for video (default: car-shadow)")
     parser.add_argument("--clip-frames", type=int, metavar="N", help="of each clip, for video, window (default: all; "
                         "24 for window)")
     parser.add_argument("--frames", type=int, default=10_000, help="length of the stream for long (default: 10000)")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16", "tf32", "auto"), default="fp32",
-                        help="for window, files and long (default: fp32)")
+                        help="for window, objects, files and long (default: fp32)")
     parser.add_argument("--compare", choices=("plain", "none"), default="plain",
                         help="plain: run the plain fp32 path beside ours in stages and video (default: plain)")
     parser.add_argument("--compile", dest="compiled", action="store_true", help="a compiled network too in stages and "

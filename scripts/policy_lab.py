@@ -121,7 +121,7 @@ def parser() -> CommandParser:
         "--davis-root DAVIS --year 2016 --weights compact --keys runs/keys")
     sub.add_options(DavisOptions, without=("resolution",), year=2016)
     sub.add_options(KeyOptions)
-    sub.add_options(RuntimeOptions, without=("decode", "compile"))
+    sub.add_options(RuntimeOptions, without=("decode", "compile", "objects_at_once"))
     sub.add_options(ViewOptions, without=("flip", "scales"))
 
     sub = _subcommand(commands, replay, "replay policies over stored keys",

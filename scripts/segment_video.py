@@ -3,6 +3,7 @@
     python scripts/segment_video.py --input cat.mp4 --mask first.png --output runs/cat
     python scripts/segment_video.py --input frames --mask 00000.png 00042.png --weights stcn.pth --output runs/late
     python scripts/segment_video.py --input videos --masks masks --output runs/all
+    python scripts/segment_video.py --input other.mp4 --memory-from cat.pth --frozen --output runs/other
 
 A mask is a PNG of the video's size whose pixel values are object numbers, 0 being background. One mask belongs to the
 first frame; several are named by the numbers of their frames, counted from 0. Writes OUTPUT/masks/00000.png, ...,
@@ -44,7 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     video = UserVideo(given, wanted)
     shared = setup()
-    print(video.masks.describe())
+    if given.mask:
+        print(video.masks.describe())
     finished = segment_one(video, shared)
     print(describe(finished.totals))
     print(finished.output.describe())
@@ -64,7 +66,7 @@ def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_options(VideoOptions)
     parser.add_options(OutputOptions)
-    parser.add_options(RuntimeOptions, precision="auto")
+    parser.add_options(RuntimeOptions, precision="auto", objects_at_once=8)
     parser.add_options(ViewOptions, short_side=480)
     parser.add_options(MemoryOptions, title="memory bank")
     parser.add_config()

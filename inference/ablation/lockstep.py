@@ -29,6 +29,7 @@ from inference.ablation.records import (
     write_sequence,
 )
 from inference.ablation.settings import name_of
+from inference.encoding import Encoded
 from inference.evaluation import make_segmenter
 from inference.memory import MemoryOptions
 from inference.run.folder import RunFolder
@@ -38,7 +39,7 @@ from inference.run.writer import SequenceWriter
 from inference.runtime import RuntimeOptions
 from inference.scoring.davis import objects_of
 from inference.scoring.live import LiveScores
-from inference.segmenter import Encoded, VideoSegmenter
+from inference.segmenter import VideoSegmenter
 from inference.views import ViewOptions, ViewSegmenter
 from model.network import STCN
 

@@ -9,7 +9,8 @@ import pkgutil
 from typing import Any, get_args, get_type_hints
 
 from inference.errors import MemoryConfigError
-from inference.memory.bank import MemoryBank, Readout
+from inference.memory.bank import MemoryBank
+from inference.memory.found import Readout
 from inference.memory.options import POLICIES, MemoryOptions
 from inference.memory.policies import Admission, Policy
 

@@ -1,7 +1,7 @@
 """The memory bank: entries of past frames, read by attention, written under a hard capacity."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -9,18 +9,11 @@ from torch import Tensor
 
 from inference.errors import MemoryConfigError
 from inference.memory.entries import Entries
+from inference.memory.found import Found, Readout
 from inference.memory.policies import Admission, Policy
 from model.grouped_search import match
 from model.matching import TopK, dense_read, gather_read, similarity, top_k_affinity
 from model.precision import at_least_float32
-
-
-@dataclass
-class Readout:
-    """What one query frame reads from the bank."""
-
-    values: Tensor    # [objects, C_v, h, w], objects in order of appearance
-    matches: TopK     # over all entries, for every query cell: what usage and telemetry need
 
 
 class MemoryBank:
@@ -80,10 +73,22 @@ class MemoryBank:
         """Whether the frame of key [C_k, h, w] is wanted. Asked first, so that no value is encoded in vain."""
         if self.frozen:
             return Admission.SKIP
+        found = key[0].numel()
+        if self.policy.one_size and self.entries is not None and found != self.cells:
+            raise MemoryConfigError(
+                f"memory {self.policy.options.memory}: expected frames of {self.cells} cells like those held, with "
+                f"which it compares new ones cell by cell, found one of {found}; use frames of the same size, another "
+                "memory bank, or a frozen one"
+            )
         return self.policy.admit(due, annotated, self.entries, _rows(key))
 
     def read(self, key: Tensor, now: int) -> Readout:
-        """Read for the query key [C_k, h, w] of video frame `now` and let the policy count what it reads.
+        """`find`, and the readout of every object."""
+        found = self.find(key, now)
+        return Readout(found.values(), found.matches)
+
+    def find(self, key: Tensor, now: int) -> Found:
+        """Match the query key [C_k, h, w] of video frame `now` and let the policy count what it reads.
 
         An object that appeared late reads the entries that have a value for it, with a top-k and a softmax of
         its own; usage counts on the read over all entries, once (docs/METHOD.md). Raises ValueError for an empty bank.
@@ -95,15 +100,13 @@ class MemoryBank:
         for obj, since in enumerate(entries.since):
             if since not in masks:
                 masks[since] = entries.has_value(obj)
-        found = dict(zip(masks, self._match(entries, _rows(key), list(masks.values())), strict=True))
-        matches = found[entries.first_write]
+        of_objects = dict(zip(masks, self._match(entries, _rows(key), list(masks.values())), strict=True))
+        found = Found(entries, of_objects, key.shape[1:], dense_read if self.plain else gather_read)
         if not self.frozen:
-            self.policy.use(entries, matches, now)
+            self.policy.use(entries, found.matches, now)
         if self.observer is not None:
-            self.observer(matches)
-        gather = dense_read if self.plain else gather_read
-        values = [gather(entries.values(obj), found[since]) for obj, since in enumerate(entries.since)]
-        return Readout(torch.stack(values).transpose(1, 2).unflatten(2, key.shape[1:]), matches)
+            self.observer(found.matches)
+        return found
 
     def write(
         self, key: Tensor, values: Tensor, now: int, admission: Admission, owner: Tensor | None = None
@@ -116,10 +119,11 @@ class MemoryBank:
         key, values = _rows(key), values.flatten(2).transpose(1, 2)
         owner = torch.zeros(len(key), dtype=torch.int64, device=key.device) if owner is None else owner.flatten()
         cells = torch.arange(len(key), device=key.device)
-        self.cells = len(key)
-        entries = self.entries
+        entries, size, self.cells = self.entries, self.cells, len(key)
         if entries is None:
             entries = self.entries = Entries((self.frames or 4) * self.cells, key, values)
+        elif self.cells != size:
+            self._fit(entries, now)
         entries.temporary = 0
         entries.add_objects(len(values), now)
         store = admission is Admission.STORE
@@ -136,6 +140,25 @@ class MemoryBank:
             entries.held += appended
         else:
             entries.temporary = appended
+
+    def forget(self, obj: int) -> None:
+        """Forget object `obj`, counted by order of appearance: its values, which cells it shows, and the entries that
+        have a value for no other object. Nothing changes for the others, except that those after it move up by one.
+
+        If it was the only object, the bank is empty, as after `reset`; a frozen one stays frozen.
+        """
+        entries = self.entries
+        if entries is None or not 0 <= obj < entries.objects:
+            known = 0 if entries is None else entries.objects
+            raise ValueError(f"expected one of the {known} objects that the bank knows, found object {obj}")
+        if entries.objects == 1:
+            self.entries = None
+            self.policy.reset()
+            return
+        entries.forget_object(obj)
+        useful = entries.has_value(0)             # all others are older than every object that is left
+        if not bool(useful.all()):
+            entries.keep(useful, (self.frames or 0) * self.cells)
 
     def state(self) -> dict[str, Any]:
         """All that a bank with the same options needs to continue from here: copies of tensors, and plain values."""
@@ -164,6 +187,14 @@ class MemoryBank:
         similarities = similarity(entries.keys, query)
         allowed = [similarities if mask is None else similarities.masked_fill(~mask, -torch.inf) for mask in masks]
         return [top_k_affinity(each, self.top_k) for each in allowed]
+
+    def _fit(self, entries: Entries, now: int) -> None:
+        """Frames have another size from now on: a capacity counts frames of the new size."""
+        entries.temporary = 0
+        if self.frames is not None:
+            leaving = self._evict(entries, 0, now)
+            wanted = torch.ones_like(entries.cell, dtype=torch.bool).index_fill(0, leaving, False)
+            entries.keep(wanted, self.frames * self.cells)
 
     def _evict(self, entries: Entries, incoming: int, now: int) -> Tensor:
         """Rows that must leave for `incoming` more entries.

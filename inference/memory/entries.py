@@ -98,6 +98,14 @@ class Entries:
             self._values.append(self._value_like.new_zeros(self.rows, self._value_like.shape[1]))
             self.since.append(now)
 
+    def forget_object(self, obj: int) -> None:
+        """Drop the values of object `obj`, and what it owns becomes background. The objects after it move up by one."""
+        del self._values[obj], self.since[obj]
+        known, owner = self.buffers["known"], self.buffers["owner"]
+        own = BACKGROUND + 1 + obj
+        self.buffers["known"] = known - (known > obj).to(known.dtype)
+        self.buffers["owner"] = owner.masked_fill(owner == own, BACKGROUND) - (owner > own).to(owner.dtype)
+
     def write(
         self, rows: Tensor, key: Tensor, values: Tensor, now: int, cells: Tensor | None = None,
         owner: Tensor | None = None,
@@ -164,6 +172,16 @@ class Entries:
         rows = max(rows, 2 * self.rows)
         self.buffers = {name: _enlarged(buffer, rows) for name, buffer in self.buffers.items()}
         self._values = [_enlarged(buffer, rows) for buffer in self._values]
+
+    def keep(self, wanted: Tensor, rows: int) -> None:
+        """Only the visible rows in wanted [visible] bool stay, in their order. Reallocate to `rows` rows, or to as many
+        as stay if these are more."""
+        kept = wanted.nonzero()[:, 0]
+        self.held = int(wanted[: self.held].sum())
+        self.temporary = len(kept) - self.held
+        rows = max(rows, len(kept))
+        self.buffers = {name: _enlarged(buffer[kept], rows) for name, buffer in self.buffers.items()}
+        self._values = [_enlarged(buffer[kept], rows) for buffer in self._values]
 
     def order(self) -> Tensor:
         """Rows of the stored entries, oldest write first, then raster order."""

@@ -34,6 +34,7 @@ class Policy:
     title: ClassVar[str]                     # its name in tables
     default_frames: int | None = None        # capacity if none is given; None: unbounded
     temporary_frames = False                 # whether frames between two memory frames are held as temporary ones
+    one_size: ClassVar[bool] = False         # whether all frames must have one size: it compares them cell by cell
     ignores: ClassVar[frozenset[str]] = frozenset({"index", "seed"})    # memory options without effect on this policy
     kept: tuple[int, ...] = ()               # video frames whose entries leave last, besides those protected
 

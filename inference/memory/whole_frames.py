@@ -50,6 +50,7 @@ class DiverseFrames(Policy, name="readmem"):
     """
 
     default_frames = 2
+    one_size = True
 
     def reset(self) -> None:
         self.victim: int | None = None         # the frame that the next write replaces

@@ -93,7 +93,8 @@ class Recorder:
 class Ledger:
     """One row per visible row of a bank, in the same order: which entry it holds, and how often it was in a top-k.
 
-    If the entry of a row, (written, cell), changes, its count restarts: the ledger is never larger than the bank.
+    The count of an entry, (written, cell), goes with it if it moves to another row, and ends with it: the ledger is
+    never larger than the bank.
     """
 
     def __init__(self) -> None:
@@ -132,8 +133,19 @@ class Ledger:
         same = self.rows[_IDENTITY][:both] == before[_IDENTITY][:both]
         self.rows["uses"][:both] = np.where(same, before["uses"][:both], 0)
         gone = np.concatenate([~same, np.ones(len(before) - both, bool)])
+        left, new = gone.nonzero()[0], np.concatenate([(~same).nonzero()[0], np.arange(both, len(self.rows))])
+        _, source, target = np.intersect1d(
+            _identity(before[left]), _identity(self.rows[new]), assume_unique=True, return_indices=True)
+        self.rows["uses"][new[target]] = before["uses"][left[source]]       # moved, since an object was forgotten
+        gone[left[source]] = False
         evicted: np.ndarray = before[:held][gone[:held]]
         return evicted
+
+
+def _identity(rows: np.ndarray) -> np.ndarray:
+    """A number for the entry of each row of ROW."""
+    identity: np.ndarray = (rows["written"].astype(np.int64) << 32) + rows["cell"]
+    return identity
 
 
 def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, evicted: int) -> dict[str, Any]:

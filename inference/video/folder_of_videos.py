@@ -120,7 +120,6 @@ class FolderOfVideos:
         root = self.root(video)
         wanted = replace(self.wanted, output=root, overwrite=self.wanted.overwrite or is_ours(root))
         try:
-            self.setup.segmenter.reset()
             finished = segment_one(UserVideo(self.given[video.name], wanted), self.setup, **bar)
             tqdm.write(f"{video.name}: {describe(finished.totals)}")
             return None

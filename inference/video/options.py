@@ -18,7 +18,7 @@ class VideoOptions(Options):
         metavar="VIDEO")
     mask: tuple[Path, ...] = option(
         (), "label map of the first frame; or several, each named by its frame's number (00042.png) or, for a folder, "
-        "like its frame (required, unless --masks is given)", metavar="PNG")
+        "like its frame (or --masks, or --memory-from)", metavar="PNG")
     masks: Path | None = option(
         None, "instead of --mask, for a folder of videos: those of cat.mp4, or of the folder of images cat, are "
         "DIR/cat.png or DIR/cat/*.png", metavar="DIR", recorded=False)
@@ -33,13 +33,30 @@ class VideoOptions(Options):
     pause_when_lost: int | None = option(
         None, "stop when an object has been absent or uncertain in N frames in a row (without N: 5), and say which "
         "frame to annotate", metavar="N", minimum=1, bare=5, recorded=False)
+    memory_from: Path | None = option(
+        None, "begin with the objects that another run learned: a file of its --save-memory", metavar="FILE")
+    frozen: bool = option(False, "only read the memory of --memory-from: learn nothing in this video")
+    save_memory: Path | None = option(
+        None, "at the end, write what is in memory to a file for --memory-from", metavar="FILE", recorded=False)
 
     def __post_init__(self) -> None:
-        """Raises ConfigError unless either `mask` or `masks` is given."""
+        """Raises ConfigError for masks that are missing or given twice, and for options that do not go together."""
         super().__post_init__()
-        if bool(self.mask) == (self.masks is not None):
-            raise ConfigError(f"--mask: expected either --mask, or --masks for a folder of videos, found "
-                              f"{'both' if self.mask else 'neither'}; give one of them")
+        if self.mask and self.masks:
+            raise ConfigError("--mask: expected either --mask, or --masks for a folder of videos, found both; give one "
+                              "of them")
+        if not self.mask and not self.masks and not self.memory_from:
+            raise ConfigError("--mask: expected masks of the objects (--mask, or --masks for a folder of videos) or a "
+                              "memory that knows them (--memory-from), found none; give one of the three")
+        if self.frozen and (self.mask or self.masks or not self.memory_from):
+            raise ConfigError("--frozen: expected --memory-from, and no masks, since nothing is learned; omit --frozen "
+                              "or the masks")
+        if self.save_memory and self.masks:
+            raise ConfigError("--save-memory: expected one video, found --masks for a folder of videos; omit one of "
+                              "them")
+        if self.direction == "both" and (self.memory_from or self.save_memory):
+            raise ConfigError("--direction both: expected to begin and end without a memory, since there are two "
+                              "passes, found --memory-from or --save-memory; omit one of them")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from inference.session.frames import Frames, open_frames
 from inference.video.both import segment_both
 from inference.video.live import LiveView
 from inference.video.loop import segment_video, write_record
+from inference.video.memory_file import check_memory_target, load_memory, save_memory
 from inference.video.options import OutputOptions, VideoOptions
 from inference.video.output import VideoOutput, kinds_of
 from inference.video.output_folder import OutputFolder
@@ -38,6 +39,17 @@ class Setup:
         self.about = {"weights": str(weights), "device": str(device_of(runtime.device)), "processes": 1}
         self._settings = run_settings("segment_video", weights, [runtime, views, memory])
 
+    def begin(self, video: VideoOptions) -> None:
+        """Make the segmenter ready for a video: nothing is in memory but what `--memory-from` brings.
+
+        Raises CheckpointError for a memory that it cannot use.
+        """
+        self.segmenter.reset()
+        if video.memory_from:
+            load_memory(video.memory_from, self.segmenter, self.settings(video), self.weights)
+            self.segmenter.freeze(video.frozen)
+            tqdm.write(f"from {video.memory_from}: objects {', '.join(map(str, self.segmenter.objects))}")
+
     def settings(self, video: VideoOptions) -> dict[str, Any]:
         """What the masks of a video depend on, for its run.json."""
         return self._settings | recorded(video)
@@ -46,10 +58,13 @@ class Setup:
 class UserVideo:
     """A video with its masks, checked.
 
-    Raises DatasetError for a video or masks that cannot be used, ConfigError for a window that cannot be opened.
+    Raises DatasetError for a video or masks that cannot be used, ConfigError for a window that cannot be opened and for
+    a memory file that is there already.
     """
 
     def __init__(self, given: VideoOptions, wanted: OutputOptions) -> None:
+        if given.save_memory:
+            check_memory_target(given.save_memory, wanted.overwrite)
         self.wanted = wanted
         self.source = open_video(given.input, excluded=given.mask)
         self.both, self.path = given.direction == "both", given.input
@@ -80,10 +95,13 @@ class Finished:
 def segment_one(video: UserVideo, setup: Setup, **bar: Any) -> Finished:
     """Segment a video with a fresh segmenter, and write its results. bar: options of the progress bar."""
     source, given, wanted = video.source, video.given, video.wanted
+    setup.begin(given)
     if given.keep_given:
         setup.segmenter.check_room(len(video.masks.paths))
     in_any_order = video.frames() if video.both else None
-    folder = OutputFolder(wanted.output, wanted.overwrite, (setup.weights, source.name, *video.masks.paths.values()))
+    learned = [given.memory_from] if given.memory_from else []
+    read = (setup.weights, source.name, *video.masks.paths.values(), *learned)
+    folder = OutputFolder(wanted.output, wanted.overwrite, read)
     output = VideoOutput(folder, kinds_of(wanted), source.fps)
     total = min(filter(None, (source.announced, given.max_frames)), default=None)
     progress = tqdm(total=total, unit="frame", desc=wanted.output.name, dynamic_ncols=True, mininterval=0.5, **bar)
@@ -95,5 +113,7 @@ def segment_one(video: UserVideo, setup: Setup, **bar: Any) -> Finished:
         frames, setup.segmenter.keep_given = video.masks.annotate(source, given.max_frames), given.keep_given
         report = segment_video(
             frames if source.live else ReadAhead(frames), setup.segmenter, output, progress, video.view, watch)
+    if given.save_memory:
+        save_memory(given.save_memory, setup.segmenter, setup.settings(given), setup.weights)
     run = RunFolder(wanted.output, setup.settings(given), setup.about)
     return Finished(write_record(folder, run, report, source.announced, watch), output, watch)

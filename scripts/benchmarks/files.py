@@ -58,7 +58,7 @@ class Instant(ViewSegmenter):
     def __init__(self, device: torch.device) -> None:
         self.device, self.labels_now = device, np.zeros((1, 1), np.uint8)
 
-    def reset(self) -> None:
+    def reset(self, keep_memory: bool = False) -> None:
         """The first annotation of the next video replaces the mask."""
 
     def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
