@@ -76,9 +76,8 @@ class GivenMasks:
 
 def _by_frame(paths: list[Path], video: VideoSource, anywhere: bool) -> dict[int, Path]:
     names = {name: index for index, name in enumerate(video.frame_names or [])}
-    named = paths[0].stem in names or paths[0].stem.isdecimal()
-    if len(paths) == 1 and not (anywhere and named):
-        stem = paths[0].stem
+    stem = paths[0].stem if len(paths) == 1 else ""
+    if stem and not (anywhere and (stem in names or stem.isdecimal())):
         meant = names.get(stem, int(stem) if stem.isdecimal() and not names else 0)
         if meant:
             warnings.warn(f"{paths[0]}: given at the first frame, because it is the only mask; its name says frame "

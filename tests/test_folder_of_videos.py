@@ -176,7 +176,7 @@ def test_folders_that_do_not_fit_are_refused(data, weights, capsys, tmp_path):
     assert "found both" in refused(data, weights, capsys, "--mask", "cat.png")
     with pytest.raises(SystemExit, match="2"):
         segment_video.main(["--input", str(data), "--output", str(data / "out")])
-    assert "found neither" in capsys.readouterr().err
+    assert "found none; give one of the three" in capsys.readouterr().err
 
 
 def test_a_stop_says_that_finished_videos_are_kept(data, weights, monkeypatch, capsys):

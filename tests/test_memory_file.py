@@ -93,9 +93,9 @@ def test_a_memory_of_other_weights_or_options_is_refused(learned, other, tmp_pat
 
 
 def test_flags_that_contradict_are_refused(learned, other, weights, refused):
-    with refused("--mask or --memory-from: expected .*found neither"):
+    with refused("--mask: expected .*found none; give one of the three"):
         segment_video.main(["--input", str(other), "--output", str(other.parent / "out")])
-    with refused("--frozen: expected --memory-from, and no --mask"):
+    with refused("--frozen: expected --memory-from, and no masks"):
         find(other, learned, weights, "--frozen", "--mask", other.parent / "first.png")
     with refused("--frozen: expected --memory-from"):
         segment(other, other.parent / "first.png", weights, "--frozen")

@@ -99,8 +99,8 @@ def segment_one(video: UserVideo, setup: Setup, **bar: Any) -> Finished:
     if given.keep_given:
         setup.segmenter.check_room(len(video.masks.paths))
     in_any_order = video.frames() if video.both else None
-    learned = [given.memory_from] if given.memory_from else []
-    read = (setup.weights, source.name, *video.masks.paths.values(), *learned)
+    read: list[Path | str] = [setup.weights, source.name, *video.masks.paths.values()]
+    read += [given.memory_from] if given.memory_from else []
     folder = OutputFolder(wanted.output, wanted.overwrite, read)
     output = VideoOutput(folder, kinds_of(wanted), source.fps)
     total = min(filter(None, (source.announced, given.max_frames)), default=None)
