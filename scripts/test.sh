@@ -6,12 +6,20 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 $python -m ruff check .
-$python -m mypy
+
+types=$(mktemp)
+$python -m mypy > "$types" 2>&1 &       # beside the tests, since it uses one core; its result comes last
+types_process=$!
+trap 'kill $types_process 2> /dev/null || true; rm -f "$types"' EXIT
+
 # One process per core, each with one thread: threads that wait for one another would take the cores from the others.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-pytest="$python -m pytest --numprocesses ${TEST_PROCESSES:-auto} --dist worksteal"
 if [ "${1:-}" = "--quick" ]; then
     shift
-    exec $pytest -m "not slow" "$@"
+    set -- -m "not slow" "$@"
 fi
-exec $pytest "$@"
+status=0
+$python -m pytest --numprocesses "${TEST_PROCESSES:-auto}" --dist worksteal "$@" || status=$?
+wait $types_process || status=1
+cat "$types"
+exit $status
