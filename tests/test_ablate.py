@@ -95,6 +95,7 @@ def test_numbers_and_masks_are_those_of_single_runs(year, decode, root, weights,
             assert mask.read_bytes() == (tmp_path / "ablation" / name / mask.relative_to(single)).read_bytes()
 
 
+@pytest.mark.slow
 def test_each_frame_is_encoded_once(root, weights, tmp_path, calls, capsys):
     arguments = ("--memory", "lfu", "fifo", "--memory-frames", "1", "2", "--short-side", "32", "--write-masks")
     _, run = run_ablation(root, weights, tmp_path / "out", *arguments)
@@ -189,6 +190,7 @@ def test_another_run_is_refused_and_overwritten_only_where_asked(root, weights, 
         assert "run.json: expected command='ablate' as in this command, found 'eval_davis'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line_and_exit_status_2(root, weights, tmp_path, capsys):
     shutil.copytree(root, tmp_path / "DAVIS")
     (tmp_path / "DAVIS/Annotations/480p/clip-002/00003.png").unlink()

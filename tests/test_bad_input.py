@@ -127,6 +127,7 @@ def test_each_evaluation_names_the_other_for_the_others_layout(weights, tmp_path
                          str(tmp_path / "out")])
 
 
+@pytest.mark.slow
 def test_names_that_are_no_numbers_unicode_and_spaces(weights, tmp_path):
     root = tmp_path / "мой котёнок 猫 100%"
     write_clip(root, names=("кадр a", "кадр b", "кадр c"), video="кот и 猫", truth=True)

@@ -10,6 +10,7 @@ from scripts import benchmark
 from scripts.benchmarks.measure import measure_in_turn, ratio
 
 
+@pytest.mark.slow
 def test_sections_write_a_json_line_per_measurement(tmp_path, capsys):
     make_static(tmp_path / "static/ECSSD", images=3, size=(48, 64), progress=False)
     make_davis(tmp_path / "DAVIS", sequences={"train": 1, "val": 1}, frames=6, size=(48, 64), progress=False)

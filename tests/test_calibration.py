@@ -47,6 +47,7 @@ def test_reliability_has_the_share_of_right_ones_in_each_range():
     assert calibration_error(np.array([0.0, 1.0]), np.array([True, True])) == 0.5
 
 
+@pytest.mark.slow
 def test_the_command_measures_clips_and_sequences(weights, tmp_path, capsys):
     davis = tmp_path / "DAVIS"
     make_davis(davis, {"val": 2}, frames=3, size=(48, 70), progress=False)

@@ -18,6 +18,7 @@ from model.precision import supported_dtype
 from tests.conftest import TINY
 
 
+@pytest.mark.slow
 def test_the_loss_runs_on_a_gpu_with_object_counts_on_the_cpu():
     """Shapes and devices only: fake tensors hold no values. A loader gives the counts on the CPU."""
     counts = torch.tensor([2, 1])

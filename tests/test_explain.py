@@ -57,6 +57,7 @@ def test_a_recorded_entry_lies_over_its_pixels(root, run):
     assert all(0 <= value <= 1 for value in clip.accuracy.values())
 
 
+@pytest.mark.slow
 def test_figures_are_written_and_show_something(made):
     figures = sorted(made.glob("*.png"))
     assert [figure.name for figure in figures] == [

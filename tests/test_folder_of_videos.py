@@ -86,6 +86,7 @@ def test_each_folder_is_that_of_the_command_for_the_video_alone(data, weights, c
     assert sorted(os.listdir(output)) == ["cat", "frames", "videos.json"]
 
 
+@pytest.mark.slow
 def test_finished_videos_are_kept_and_others_are_done_again(data, weights):
     output = run(data, weights)
     whole, first = {name: written(output / name) for name in ("cat", "frames")}, made(data)
@@ -110,6 +111,7 @@ def test_a_video_with_a_new_mask_is_done_again(data, weights):
     assert made(data)["frames"] == first["frames"]
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_unless_overwrite(data, weights, capsys):
     run(data, weights)
     first = made(data)
@@ -122,6 +124,7 @@ def test_other_settings_are_refused_unless_overwrite(data, weights, capsys):
     assert made(data) == second
 
 
+@pytest.mark.slow
 def test_a_video_that_fails_is_named_and_the_others_are_segmented(data, weights, clip, capsys):
     (data / "videos/broken.mp4").write_text("no video")
     write_labels(data / "masks/broken.png", clip[0][1])

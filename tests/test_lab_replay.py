@@ -113,6 +113,7 @@ def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, ti
         assert survivors(memory) == survivors(banks[row, frames])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "drift"), [(0, 0.1), (1, 0.4), (2, 1.0)])
 def test_no_policy_beats_the_bound_and_the_clairvoyant_one_beats_them_in_sum(seed, drift):
     results = Replay(video(seed=seed, drift=drift), options((*DEFAULT_ROWS, "first_and_latest"), (1, 2, 3, 5))).run()

@@ -68,6 +68,7 @@ def test_an_object_of_one_video_is_found_in_another(learned, other, tmp_path, we
     assert max(written) == (12 if not frozen else 6)     # frame numbers go on: 8 frames, then 5, every second stored
 
 
+@pytest.mark.slow
 def test_a_memory_of_other_weights_or_options_is_refused(learned, other, tmp_path, weights, refused):
     torch.manual_seed(1)
     save_network(tmp_path / "others.pth", STCN(TINY))
@@ -92,6 +93,7 @@ def test_a_memory_of_other_weights_or_options_is_refused(learned, other, tmp_pat
     assert not (tmp_path / "other/found").exists()
 
 
+@pytest.mark.slow
 def test_flags_that_contradict_are_refused(learned, other, weights, refused):
     with refused("--mask: expected .*found none; give one of the three"):
         segment_video.main(["--input", str(other), "--output", str(other.parent / "out")])
@@ -114,6 +116,7 @@ def test_a_memory_may_learn_more_objects_and_be_replaced(learned, other, tmp_pat
     assert read_file(learned)["views"][0]["segmenter"]["_known"] == [1, 3]
 
 
+@pytest.mark.slow
 def test_the_banks_of_all_views_are_saved(tiny_network):
     views = (View(), View(flip=True), View(scale=0.5))
     one, two = (

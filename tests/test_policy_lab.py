@@ -57,6 +57,7 @@ def test_keys_are_stored_once_and_refused_to_other_weights(root, weights, stored
     assert "choose another --keys" in error
 
 
+@pytest.mark.slow
 def test_a_stopped_replay_resumes_and_ends_with_the_same_bytes(stored, tmp_path):
     whole = replay(stored, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:

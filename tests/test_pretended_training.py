@@ -71,7 +71,8 @@ def backward_of(gradients, trainer):
 
 
 @pytest.mark.parametrize(("regularizer", "log_every", "accumulate"), [
-    ("none", 1, 2), ("dropout", 9, 1), ("reallocation", 9, 1), pytest.param("none", 9, 1, marks=pytest.mark.slow),
+    ("none", 1, 2),
+    *(pytest.param(name, 9, 1, marks=pytest.mark.slow) for name in ("dropout", "reallocation", "none")),
 ])
 def test_a_step_computes_the_same_and_waits_once(regularizer, log_every, accumulate, tmp_path, monkeypatch):
     objective = ObjectiveConfig(bootstrap_start=0, bootstrap_span=10, dice_weight=1, regularizer=regularizer)

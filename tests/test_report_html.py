@@ -15,6 +15,8 @@ from inference.report.html_page import html_page, read_steps
 from inference.report.runs import read_runs
 from scripts import ablate, report
 
+pytestmark = pytest.mark.slow
+
 TITLES = ["every-5", "first-and-latest", "LFU, 1 frame", "LFU, 2 frames"]
 
 

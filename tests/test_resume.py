@@ -56,6 +56,7 @@ def test_an_earlier_checkpoint_does_not_mix_with_later_ones(config, tmp_path, ca
     assert "is later; choose another --output" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_second_run_does_not_overwrite_the_first(config, tmp_path, capsys):
     train_stage(config, tmp_path / "run", "--set", "training.iterations=3")
     with pytest.raises(SystemExit, match="2"):

@@ -65,6 +65,7 @@ def test_a_single_mask_at_any_frame_is_segmented_from_in_both_directions(folder,
     assert "objects 1, 2 at frame frame 8" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_video_file_in_both_directions_with_masks_that_stay(video, clip, weights):
     masks = [video.parent / "00004.png", video.parent / "00000.png"]
     output = segment(video, masks, weights, "--direction", "both", "--keep-given", "--memory-frames", 3, "--soft",
@@ -77,6 +78,7 @@ def test_a_video_file_in_both_directions_with_masks_that_stay(video, clip, weigh
     assert len(list((output / "soft/2").iterdir())) == FRAMES
 
 
+@pytest.mark.slow
 def test_masks_that_stay_forward(video, clip, weights):
     masks = [video.parent / "00004.png", video.parent / "00000.png"]
     output = segment(video, masks, weights, "--keep-given", "--memory-frames", 3, "--short-side", 0)
@@ -86,6 +88,7 @@ def test_masks_that_stay_forward(video, clip, weights):
         np.testing.assert_array_equal(read_labels(output / "masks" / f"{index:05d}.png"), labels)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_one_line_and_exit_status_2(video, folder, clip, weights, capsys, monkeypatch):
     masks = [video.parent / "00004.png", video.parent / "00000.png"]
     refused(capsys, "memory_frames 2: expected at least 3, since the frames of 2 given masks stay", video, masks,

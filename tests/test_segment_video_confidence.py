@@ -62,6 +62,7 @@ def rows(output: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_confidence_csv_has_a_row_per_frame_and_object(folder, clip, weights, capsys):
     output = segment(folder, folder.parent / "first.png", weights, "--short-side", 0)
     assert [(row["frame"], row["object"]) for row in rows(output)] == [

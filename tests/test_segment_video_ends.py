@@ -99,6 +99,7 @@ def test_flags_that_cannot_be_are_one_line_and_exit_status_2(folder, weights, tm
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_only_what_an_earlier_run_wrote_is_overwritten(folder, weights, tmp_path, capsys):
     mask = tmp_path / "first.png"
     output = segment(folder, mask, weights, "--cutouts")

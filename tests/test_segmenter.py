@@ -18,7 +18,7 @@ def clip():
     return [clip.frame(t) for t in range(8)]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("memory", ["every_k", "first_and_latest", "lfu"])
 def test_shapes_sums_and_sizes_that_need_padding(tiny_network, clip, memory, precision):
     segmenter = segmenter_of(tiny_network, memory, precision=precision)

@@ -29,7 +29,7 @@ def _steps(segmenter, frames, first=0):
     return [segmenter.step(frame, labels if first + i in (0, 4) else None) for i, (frame, labels) in enumerate(frames)]
 
 
-@pytest.mark.parametrize("decode", ["full", "window"])
+@pytest.mark.parametrize("decode", ["full", pytest.param("window", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("memory", sorted(POLICIES))
 def test_a_loaded_segmenter_resumes_to_the_bit(tiny_network, clip, tmp_path, memory, decode):
     uninterrupted, saved, loaded = (_segmenter(tiny_network, memory, decode=decode) for _ in range(3))

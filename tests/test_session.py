@@ -87,6 +87,7 @@ def test_after_ten_corrections_a_session_equals_a_run_from_scratch(actions, ever
     np.testing.assert_array_equal(result_of(session), result_of(session_of(session.given)))
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(**SESSIONS, keep_given=st.booleans())
 def test_so_does_a_session_in_both_directions(actions, every, keep_given):

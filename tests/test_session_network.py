@@ -126,6 +126,7 @@ def segmenter_of(network, memory):
     return ViewSegmenter([maker(network, memory)()], keep_given=True)
 
 
+@pytest.mark.slow
 def test_with_kept_masks_each_pass_begins_with_all_of_them(tiny_network, clip):
     frames, masks = zip(*clip, strict=True)
     session = session_of(tiny_network, frames, {2: masks[2], 6: masks[6]}, both=True, keep_given=True)

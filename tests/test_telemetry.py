@@ -214,6 +214,7 @@ def test_telemetry_changes_no_mask_and_may_be_asked_for_later(root, weights, run
     assert [json.loads(line)["name"] for line in lines.splitlines()] == [f"{frame:05d}" for frame in range(11)]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_finished_telemetry_and_overwriting_removes_it(root, weights, run, tmp_path):
     shutil.copytree(run, tmp_path / "out")
     output = tmp_path / "out"

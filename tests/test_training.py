@@ -31,6 +31,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_samples(config, t
     assert "at iteration 1, samples [2, 3]" in error
 
 
+@pytest.mark.slow
 def test_gradients_that_are_not_finite_never_reach_the_weights(config, tmp_path, capsys, monkeypatch):
     original = torch.nn.utils.clip_grad_norm_
     monkeypatch.setattr(
@@ -65,6 +66,7 @@ def test_a_damaged_image_ends_the_run_with_one_line(config, tmp_path, workers):
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.slow
 def test_the_video_stage_starts_from_a_static_network(config, tmp_path):
     train_stage(config, tmp_path / "static", "--set", "network.mask_channels=1", "training.iterations=1")
     train_stage(config, tmp_path / "video", "--init-weights", str(tmp_path / "static/network.pth"),
@@ -122,6 +124,7 @@ def test_there_are_as_many_workers_as_cores_for_them(given, device, cores, proce
     assert [options["num_workers"] for options in seen] == [workers]
 
 
+@pytest.mark.slow
 def test_accumulation_gives_the_same_step_as_one_batch(config, tmp_path):
     options = ("--set", "objective.regularizer=none", "training.iterations=2", "training.optimizer=adamw")
     one = train_stage(config, tmp_path / "one", *options)
@@ -131,6 +134,7 @@ def test_accumulation_gives_the_same_step_as_one_batch(config, tmp_path):
     assert difference.mean() < 1e-6
 
 
+@pytest.mark.slow
 def test_validation_scores_are_logged_and_the_best_weights_kept(config, tmp_path):
     root = yaml.safe_load(config.read_text())["data"]["sources"][1]["root"]
     train_stage(config, tmp_path / "run", "--set", f"validation={{davis_root: {root}, every: 3}}")
@@ -139,6 +143,7 @@ def test_validation_scores_are_logged_and_the_best_weights_kept(config, tmp_path
     assert "J&F" in scalars(tmp_path / "run", "validation/")
 
 
+@pytest.mark.slow
 def test_curves_say_what_a_retrain_needs(config, tmp_path):
     train_stage(config, tmp_path / "run")
     assert {"total", "frame_1", "frame_2", "cross_entropy", "hard_fraction", "gap", "learning_rate", "iou_frame_1",
@@ -147,6 +152,7 @@ def test_curves_say_what_a_retrain_needs(config, tmp_path):
     ).keys()
 
 
+@pytest.mark.slow
 def test_what_is_for_the_log_alone_is_computed_only_where_it_is_logged(config, tmp_path, monkeypatch):
     """A point of a curve is the value of that one iteration."""
     losses, overlaps = [], []
