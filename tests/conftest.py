@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 import eval_davis
 from dataset.synthetic import make_davis
+from inference.memory import POLICIES
 from model import STCN, NetworkConfig
 from model.checkpoint import load_state, save_network
 from model.published_layout import from_published
@@ -18,6 +19,11 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = NetworkConfig(
     key_backbone="resnet18", key_dim=16, value_dim=32, decoder_dims=(32, 16, 16), norm="group", block_norm="group"
 )
+
+# cases over all policies: those of the others are slow tests
+EVERY_POLICY = [
+    name if name in ("lfu", "novelty") else pytest.param(name, marks=pytest.mark.slow) for name in sorted(POLICIES)
+]
 
 settings.register_profile(
     "suite", max_examples=200, deadline=None, derandomize=True, database=None, report_multiple_bugs=False,

@@ -139,6 +139,7 @@ def test_names_that_are_no_numbers_unicode_and_spaces(weights, tmp_path):
     assert sorted(path.name for path in (root / "ещё/Annotations/кот и 猫").iterdir()) == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", COMMANDS.values(), ids=COMMANDS)
 def test_an_output_that_cannot_be_written(run, weights, tmp_path, refused, monkeypatch):
     write_clip(tmp_path)

@@ -11,11 +11,10 @@ from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from inference.device import device_of
 from inference.memory.entries import Entries
-from inference.memory.policies import POLICIES
 from model import STCN, ConfigError
 from model.objective import clip_loss
 from model.precision import supported_dtype
-from tests.conftest import TINY
+from tests.conftest import EVERY_POLICY, TINY
 
 
 @pytest.mark.slow
@@ -84,7 +83,7 @@ class _NoFloat64(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("memory", sorted(POLICIES))
+@pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_policies_need_no_float64(memory, tiny_network, monkeypatch):
     """READMem's determinant and the random numbers are computed on the CPU, which has it."""
     def without(dtype, device):

@@ -70,6 +70,7 @@ def test_figures_are_written_and_show_something(made):
         assert len(np.unique(image @ np.array([65536, 256, 1]))) > 100      # colours
 
 
+@pytest.mark.slow
 def test_the_page_holds_all_frames_and_asks_for_nothing_else(made, run):
     text = (made / "index.html").read_text()
     assert "://" not in text

@@ -101,7 +101,9 @@ def replayed(root, tiny_network):
     return sequence, {(one.row, one.bank.frames): one.bank for one in replay.contestants}
 
 
-@pytest.mark.parametrize("row", DEFAULT_ROWS)
+@pytest.mark.parametrize("row", [
+    row if row in ("lfu", "novelty") else pytest.param(row, marks=pytest.mark.slow) for row in DEFAULT_ROWS
+])
 def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, tiny_network):
     sequence, banks = replayed
     policy, more = ROWS[row]

@@ -9,13 +9,13 @@ import torch
 from dataset.masks import read_labels, write_labels
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.memory import POLICIES, Admission, MemoryConfigError
+from inference.memory import Admission, MemoryConfigError
 from inference.views import View, ViewSegmenter
 from model import STCN, CheckpointError, load_network
 from model.checkpoint import save_network
 from model.storage import read_file, save_file
 from scripts import segment_video
-from tests.conftest import TINY
+from tests.conftest import EVERY_POLICY, TINY
 from tests.own_video import make_clip, segment, write_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -142,7 +142,7 @@ def test_the_banks_of_all_views_are_saved(tiny_network):
 
 @pytest.mark.parametrize("grid", [(2, 3), (6, 8)])
 @pytest.mark.parametrize("include_last", [False, True])
-@pytest.mark.parametrize("memory", sorted(POLICIES))
+@pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_capacity_counts_frames_of_the_current_video(memory, grid, include_last):
     bank = build_memory(memory, 3, 4, include_last=include_last)
     generator = torch.Generator().manual_seed(0)

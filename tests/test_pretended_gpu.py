@@ -11,10 +11,10 @@ import torch
 
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.memory import POLICIES
 from inference.quality import mask_quality
 from model import STCN, NetworkConfig
 from model.fast import prepare_for_inference
+from tests.conftest import EVERY_POLICY
 from tests.pretended_gpu import PretendedGpu, pretended_gpu
 
 SMALL = NetworkConfig(key_backbone="resnet18", key_dim=8, value_dim=16, decoder_dims=(16, 8, 8))
@@ -80,7 +80,7 @@ def assert_equal(ours, expected, tolerance=1e-4):
         ("full", "bf16"), ("window", "fp32"), ("window", "bf16"),
     )),
 ])
-@pytest.mark.parametrize("memory", sorted(POLICIES))
+@pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_a_policy_computes_the_same_and_waits_for_masks_alone(memory, decode, precision):
     expected = run(segmenter_of(memory, precision, decode=decode))
     with pretended_gpu() as gpu:

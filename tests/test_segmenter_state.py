@@ -9,10 +9,10 @@ import torch
 
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.memory import POLICIES
 from model import CheckpointError
 from model.checkpoint import save_network
 from model.storage import save_file
+from tests.conftest import EVERY_POLICY
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def _steps(segmenter, frames, first=0):
 
 
 @pytest.mark.parametrize("decode", ["full", pytest.param("window", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("memory", sorted(POLICIES))
+@pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_a_loaded_segmenter_resumes_to_the_bit(tiny_network, clip, tmp_path, memory, decode):
     uninterrupted, saved, loaded = (_segmenter(tiny_network, memory, decode=decode) for _ in range(3))
     expected = _steps(uninterrupted, clip)
@@ -47,6 +47,7 @@ _CONTINUE = """
 import sys, numpy as np
 from inference import VideoSegmenter, build_memory
 from model import load_network
+from tests.conftest import EVERY_POLICY
 folder = sys.argv[1]
 segmenter = VideoSegmenter(load_network(folder + "/network.pth"), build_memory("lfu", 3, top_k=5, seed=1), 2)
 segmenter.load(folder + "/state.pth")

@@ -6,9 +6,10 @@ import torch
 
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.memory import POLICIES, MemoryConfigError
+from inference.memory import MemoryConfigError
 from inference.session import Session
 from inference.views import View, ViewSegmenter
+from tests.conftest import EVERY_POLICY
 from tests.session_segmenter import result_of
 
 LENGTH = 8
@@ -39,7 +40,7 @@ def streamed(segmenter, frames, given):
     return [segmenter.labels(segmenter.step(frame, given.get(index))) for index, frame in enumerate(frames)]
 
 
-@pytest.mark.parametrize("memory", sorted(POLICIES))
+@pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_a_corrected_session_equals_the_streaming_segmenter(tiny_network, clip, memory):
     frames, masks = zip(*clip, strict=True)
     session = session_of(tiny_network, frames, {0: masks[0]}, memory)
@@ -78,7 +79,7 @@ def test_backward_on_a_clip_mirrored_in_time_equals_forward(tiny_network, clip):
     assert len(np.unique(expected)) > 1
 
 
-@pytest.mark.parametrize("keep_given", [False, True])
+@pytest.mark.parametrize("keep_given", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_both_directions_mirrored_in_time_are_the_same(tiny_network, clip, keep_given):
     frames, masks = zip(*clip, strict=True)
     given = {1: np.where(masks[1] == 1, 1, 0), 6: masks[6], 3: np.where(masks[3] == 2, 2, 0)}
@@ -103,6 +104,7 @@ def test_after_the_last_given_mask_both_directions_are_the_forward_one(tiny_netw
         np.testing.assert_array_equal(session.labels(index), mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["lfu", "novelty", "random"])
 def test_kept_masks_are_never_evicted(tiny_network, clip, memory):
     frames, masks = zip(*clip, strict=True)
