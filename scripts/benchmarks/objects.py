@@ -1,4 +1,4 @@
-"""Many objects: peak memory and time per frame by how many of them the network sees at once.
+"""Many objects: peak memory and time per frame, by how many of them the network sees at once.
 
 The objects are the fields of a grid, painted on the first of a few generated frames at 480 x 854; the bank is LFU with
 2 frames, which stores every second one. Each measurement has a process of its own, since memory that was once used
