@@ -47,7 +47,6 @@ _CONTINUE = """
 import sys, numpy as np
 from inference import VideoSegmenter, build_memory
 from model import load_network
-from tests.conftest import EVERY_POLICY
 folder = sys.argv[1]
 segmenter = VideoSegmenter(load_network(folder + "/network.pth"), build_memory("lfu", 3, top_k=5, seed=1), 2)
 segmenter.load(folder + "/state.pth")
