@@ -12,8 +12,6 @@ from inference.memory import POLICIES, Admission
 from inference.telemetry.recorder import Ledger
 from model import STCN
 from tests.conftest import TINY
-from tests.pretended_gpu import pretended_gpu
-from tests.test_pretended_gpu import assert_equal, run, segmenter_of
 from tests.test_telemetry import HandKept
 
 GRID, KEY, VALUE = (3, 4), 8, 6
@@ -234,18 +232,3 @@ def test_a_segmenter_that_forgot_is_saved_and_loaded(tiny_network, clip, tmp_pat
     assert loaded.objects == [2]
     for frame, _ in clip[4:]:
         assert torch.equal(segmenter.step(frame), loaded.step(frame))
-
-
-def test_a_gpu_forgets_and_merges_like_a_cpu(one_thread):
-    results = []
-    for device in ("cpu", "cuda"):
-        with pretended_gpu():
-            segmenter = segmenter_of("lfu", device=device, objects_at_once=1)
-            run(segmenter, range(4))                     # a second object appears in frame 3
-            segmenter.forget(1)
-            first = run(segmenter, range(4, 6))
-            run(segmenter, [3])
-            segmenter.rename(2, 1)
-            results.append((first, run(segmenter, range(4, 6))))
-    for ours, expected in zip(*results, strict=True):
-        assert_equal(ours, expected)

@@ -7,6 +7,8 @@ import torch
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from inference.objects import ObjectTable
+from tests.pretended_gpu import pretended_gpu
+from tests.test_pretended_gpu import assert_equal, run, segmenter_of
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,18 @@ def test_a_table_of_parts():
     assert table.surplus([9, 3, 7, 100]) == [2, 4]
     planes = torch.arange(6.0)[:, None, None].expand(6, 2, 2)
     assert table.ascending(planes)[:, 0, 0].tolist() == [0, 2 + 5, 1 + 3, 4]
+
+
+def test_a_gpu_forgets_and_merges_like_a_cpu(one_thread):
+    results = []
+    for device in ("cpu", "cuda"):
+        with pretended_gpu():
+            segmenter = segmenter_of("lfu", device=device, objects_at_once=1)
+            run(segmenter, range(4))                     # a second object appears in frame 3
+            segmenter.forget(1)
+            first = run(segmenter, range(4, 6))
+            run(segmenter, [3])
+            segmenter.rename(2, 1)
+            results.append((first, run(segmenter, range(4, 6))))
+    for ours, expected in zip(*results, strict=True):
+        assert_equal(ours, expected)
