@@ -48,7 +48,7 @@ class CalibrationOptions(Options):
 
     output: Path = option(help="folder for masks.csv and reliability.png", metavar="DIR")
     weights: str = option("compact", "network: own or published STCN layout", metavar="FILE")
-    clips: int = option(36, "generated clips", metavar="N", minimum=2)
+    clips: int = option(27, "generated clips", metavar="N", minimum=2)
     frames: int = option(40, "frames of a clip", metavar="N", minimum=2)
     davis_root: Path | None = option(
         None, "also measure the validation sequences of DAVIS 2016 in this folder", metavar="DIR")
