@@ -69,7 +69,8 @@ def run_ablation(root, weights, output, *more):
     return rows, json.loads((output / "run.json").read_text())
 
 
-@pytest.mark.parametrize(("year", "decode"), [(2017, "full"), pytest.param(2016, "window", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("year", "decode"), [(2017, "full"), (2016, "window")])
 def test_numbers_and_masks_are_those_of_single_runs(year, decode, root, weights, tmp_path):
     more = ("--year", str(year), "--decode", decode)
     rows, run = run_ablation(

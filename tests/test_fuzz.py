@@ -175,7 +175,7 @@ def check_bank(memory, now: int) -> None:
 SAVED_AFTER = st.none() | st.integers(0, 6)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(video=videos(longest=5), made=SETTINGS, saved_after=SAVED_AFTER)
 def test_a_few_random_streams(state_file, video, made, saved_after):
     check_stream(state_file, video, made, saved_after)

@@ -47,6 +47,7 @@ def find(source, memory, weights, *more, output="found"):
     return source.parent / output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [True, False])
 def test_an_object_of_one_video_is_found_in_another(learned, other, tmp_path, weights, frozen, capsys):
     output = find(other, learned, weights, *["--frozen"] * frozen, "--save-memory", tmp_path / "again.pth")

@@ -85,6 +85,7 @@ def test_the_order_does_not_depend_on_the_order_of_listing():
         assert natural_order(random.Random(seed).sample(paths, len(paths))) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "arguments"), [
     ("eval_davis", "--davis-root {0}/DAVIS --output {1}"),
     ("eval_youtube", "--youtube-root {0}/YouTube --output {1}"),
