@@ -14,6 +14,7 @@ from model import STCN, NetworkConfig
 from model.checkpoint import load_state, save_network
 from model.published_layout import from_published
 from tests.odd import Refusals
+from tests.own_video import make_clip, write_folder, write_masked_video
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = NetworkConfig(
@@ -103,6 +104,24 @@ def relative_error(value: torch.Tensor, expected) -> float:
     expected = torch.as_tensor(expected)
     assert value.shape == expected.shape
     return ((value.double() - expected.double()).abs().max() / expected.abs().max()).item()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """A user's own video: pairs of image and labels. Files with another clip have a fixture of their own."""
+    return make_clip()
+
+
+@pytest.fixture
+def folder(clip, tmp_path) -> Path:
+    """The clip as a folder of images, beside its first mask."""
+    return write_folder(tmp_path, clip)
+
+
+@pytest.fixture
+def video(clip, tmp_path) -> Path:
+    """The clip as a video file, beside its masks."""
+    return write_masked_video(tmp_path, clip)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,24 +13,9 @@ from dataset.masks import PALETTE, read_labels, write_labels
 from inference import VideoSegmenter, build_memory
 from model import load_network
 from scripts import segment_video
-from tests.own_video import FRAMES, SIZE, make_clip, read_video, segment, write_folder, write_masked_video, write_video
+from tests.own_video import FRAMES, SIZE, read_video, segment, write_folder, write_video
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return make_clip()
-
-
-@pytest.fixture
-def folder(clip, tmp_path) -> Path:
-    return write_folder(tmp_path, clip)
-
-
-@pytest.fixture
-def video(clip, tmp_path) -> Path:
-    return write_masked_video(tmp_path, clip)
 
 
 def test_a_folder_gives_the_segmenters_masks_a_video_and_a_record(folder, clip, weights, capsys):

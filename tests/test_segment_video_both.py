@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,25 +13,10 @@ from inference.session import Session
 from inference.session.frames import open_frames
 from inference.views import ViewSegmenter
 from model import load_network
-from tests.own_video import FRAMES, make_clip, read_video, refused, segment, write_folder, write_masked_video
+from tests.own_video import FRAMES, read_video, refused, segment
 from tests.session_segmenter import result_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return make_clip()
-
-
-@pytest.fixture
-def folder(clip, tmp_path) -> Path:
-    return write_folder(tmp_path, clip)
-
-
-@pytest.fixture
-def video(clip, tmp_path) -> Path:
-    return write_masked_video(tmp_path, clip)
 
 
 def segmenter_of(weights, frames=2):

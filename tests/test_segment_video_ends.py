@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,31 +17,13 @@ from scripts import segment_video
 from tests.own_video import (
     FRAMES,
     SIZE,
-    make_clip,
     read_video,
     refused,
     segment,
-    write_folder,
-    write_masked_video,
     write_video,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return make_clip()
-
-
-@pytest.fixture
-def folder(clip, tmp_path) -> Path:
-    return write_folder(tmp_path, clip)
-
-
-@pytest.fixture
-def video(clip, tmp_path) -> Path:
-    return write_masked_video(tmp_path, clip)
 
 
 def test_what_is_no_video_is_one_line_and_exit_status_2(clip, weights, tmp_path, capsys):
