@@ -30,7 +30,7 @@ def one_thread():
 def training(tmp_path_factory) -> list[str]:
     root = tmp_path_factory.mktemp("training")
     make_davis(root / "DAVIS", sequences={"train": 1, "val": 1}, frames=8, size=SIZE, progress=False)
-    path = write_stage(root / "tiny.yaml", root / "DAVIS", iterations=30, save_every=3)
+    path = write_stage(root / "tiny.yaml", root / "DAVIS", iterations=18, save_every=2)
     return ["train", "--config", str(path), "--device", "cpu", "--resume", "auto"]
 
 

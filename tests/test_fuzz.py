@@ -80,7 +80,7 @@ def videos(draw, longest=8):
     some = st.lists(st.sampled_from(objects), max_size=3).map(tuple) if objects else st.just(())
     annotated = draw(st.lists(st.none() | some, min_size=3, max_size=longest))
     first = draw(st.sampled_from([tuple(objects), annotated[0]]))
-    size = draw(st.tuples(st.integers(1, 97), st.integers(1, 97)))
+    size = draw(st.tuples(st.integers(1, 65), st.integers(1, 65)))
     return Video(size, draw(st.sampled_from(PICTURES)), (first, *annotated[1:]), draw(st.integers(0, 2**32 - 1)))
 
 

@@ -83,14 +83,6 @@ def test_float32_agrees(name, frames, plain, shared, seeded_network):
     equal = [(labels == mask).mean() for labels, mask in zip(run.labels[1:], golden["mask"][1:], strict=True)]
     assert np.mean(equal) >= 0.999, equal
     assert min(equal) >= 0.99, equal
+    assert min(equal[:3]) >= 0.999, equal        # before differences add up
     if "written_at_end" in golden:
         assert (run.at_end("written") == golden["written_at_end"]).mean() >= 0.99
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in BANKS if name != "small_memory"])     # run whole above
-def test_the_first_frames_agree_in_float32(name, shared, seeded_network):
-    golden = np.load(shared / "golden" / f"propagate_{name}.npz")
-    run = propagate(golden, name, seeded_network("multi"), 4)
-    for index in range(1, 4):
-        assert (run.labels[index] == golden["mask"][index]).mean() >= 0.999, f"frame {index}"

@@ -87,7 +87,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(config, tmp_pa
 
 @pytest.mark.slow
 def test_kill_and_resume_at_five_random_moments_ends_with_equal_weights(config, tmp_path):
-    more = ["--set", "training.iterations=36", "training.save_every=3", "training.keep_checkpoints=2"]
+    more = ["--set", "training.iterations=24", "training.save_every=2", "training.keep_checkpoints=2"]
     whole = train_stage(config, tmp_path / "whole", *more)
     command = ["--config", config, "--output", tmp_path / "killed", "--device", "cpu", "--resume", "auto", *more]
     moments, checkpoints = random.Random(0), tmp_path / "killed/checkpoints"
