@@ -1,5 +1,6 @@
 """How the network runs: device, precision, decoding; and the network made ready for it."""
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,10 @@ class RuntimeOptions(Options):
     objects_at_once: int | None = option(
         None, "objects that the network sees at once: fewer take less memory, with the same masks up to rounding "
         "(default: all)", metavar="N", minimum=1, label="{} objects at once")
+    tune: Literal["auto", "off"] = option(
+        "auto", "auto: on a CPU, measure the fastest algorithm for each large convolution: some seconds at the first "
+        "frame on a new machine, and more memory; off: PyTorch's own choice", label="convolutions not tuned")
+    verbose: bool = option(False, "print what is measured to tune convolutions", recorded=False)
     compile: bool = option(
         False, "compile the network: a minute or more at the first frame of every size and number of objects, then "
         "faster (CUDA graphs on a GPU)")
@@ -46,6 +51,9 @@ class RuntimeOptions(Options):
         """
         device = device_of(self.device)
         precision: Any = resolve_precision(self.precision, device)
+        if self.verbose:
+            logging.basicConfig(format="%(message)s")
+            logging.getLogger("model").setLevel(logging.INFO)
         if self.precision == "auto" and os.environ.get("RANK", "0") == "0":
             print(describe_auto(precision, device))
         return replace(self, precision=precision)
@@ -59,4 +67,4 @@ def load_for(runtime: RuntimeOptions, weights: str | Path) -> STCN:
     network = load_network(weights, device_of(runtime.device))
     if runtime.precision == "fp64":
         return network.double()
-    return prepare_for_inference(network, runtime.precision, runtime.compile)
+    return prepare_for_inference(network, runtime.precision, runtime.compile, runtime.tune == "auto")

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from model.convolution.timings import Timings, cache_folder
+from model.convolution.tuned import tune_convolutions
 from model.network import STCN
 from model.precision import PRECISIONS, resolve_precision
 from model.shared_convolution import share_convolutions
@@ -22,7 +24,9 @@ SHAPES = 1024         # sizes of frames and numbers of objects for which a stage
 
 
 @torch.no_grad()
-def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool = False) -> STCN:
+def prepare_for_inference(
+    network: STCN, precision: str = "fp32", compiled: bool = False, tune: bool = False
+) -> STCN:
     """A faster copy of `network`, in evaluation mode. A network prepared in this precision is returned as it is; if it
     is to be compiled, compiled, with the same weights.
 
@@ -31,6 +35,9 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
         networks project keys in fp32, because squared distances lose too much in half precision.
         compiled: torch.compile the three stages, as CUDA graphs on a GPU. This takes a minute or more at the first
         frame of every size and number of objects.
+        tune: on a CPU, measure which algorithm is the fastest for each convolution (`model.convolution`), once per
+        machine: it takes some seconds at the first frame, and memory for transformed weights. A compiled network is not
+        tuned.
     Raises ValueError for fp64, in which only the plain path runs, and for a network prepared in another precision.
     """
     precision = resolve_precision(precision, next(network.parameters()).device)
@@ -43,8 +50,9 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
     if hasattr(network, "prepared"):
         return _compiled(network) if compiled and not network.compiled else network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
+    own = {"fuse1": fast.value_encoder.trunk.widths[-1], "compress": network.config.value_dim}
     for module, block in ((fast.value_encoder, "fuse1"), (fast.decoder, "compress")):      # those that fuse features
-        setattr(module, block, share_convolutions(getattr(module, block)))
+        setattr(module, block, share_convolutions(getattr(module, block), own[block]))
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         _fold_batch_norms(trunk)
     in_layout(fast.to(PRECISIONS[precision]), torch.channels_last)
@@ -53,6 +61,8 @@ def prepare_for_inference(network: STCN, precision: str = "fp32", compiled: bool
         if isinstance(module, nn.BatchNorm2d):      # those of the blocks precede a ReLU and cannot be folded
             module.float()
     fast.prepared = precision
+    if tune and not compiled and next(fast.parameters()).device.type == "cpu":
+        tune_convolutions(fast, Timings(cache_folder()))
     return _compiled(fast) if compiled else fast
 
 

@@ -8,12 +8,16 @@ from torch import Tensor, nn, relu
 from torch.nn.functional import conv2d, pad
 
 from model.blocks import ResidualBlock
+from model.convolution.tuned import TunedConv2d
 from model.windows import Edges, Window, enclosing
 
 
 def convolve_part(conv: nn.Conv2d, part: Tensor, edges: Edges) -> Tensor:
     """A 3x3 convolution of a part [B, C, H, W] with these edges; the other sides lose a pixel."""
-    return conv2d(pad(part, edges), conv.weight, conv.bias)
+    padded = pad(part, edges)
+    if isinstance(conv, TunedConv2d):
+        return conv.convolve(padded, padding=0)
+    return conv2d(padded, conv.weight, conv.bias)
 
 
 def shrink(x: Tensor, pixels: int, edges: Edges) -> Tensor:

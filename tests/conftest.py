@@ -1,5 +1,6 @@
 """Shared fixtures: the reference material (skipped where it is missing) and a tiny network."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,12 @@ TINY = NetworkConfig(
 EVERY_POLICY = [
     name if name in ("lfu", "novelty") else pytest.param(name, marks=pytest.mark.slow) for name in sorted(POLICIES)
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Times of convolutions are kept for the next run of the tests, not in the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parents[1] / ".pytest_cache/convolutions")
+
 
 settings.register_profile(
     "suite", max_examples=200, deadline=None, derandomize=True, database=None, report_multiple_bugs=False,

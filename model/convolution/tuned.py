@@ -1,0 +1,84 @@
+"""A convolution that chooses its algorithm by measured times."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from model.convolution.algorithms import ALGORITHMS, DIRECT, Algorithm
+from model.convolution.measuring import fastest, measure
+from model.convolution.timings import Timings
+
+MINIMUM = 1e9         # operations on an image from which a choice is worth measuring
+SAMPLE = 1e9          # operations that are timed: some rows of the image are enough ...
+SAMPLE_ROWS = 30      # ... but at least these, since NNPACK transforms its weights at every call
+
+
+class TunedConv2d(nn.Conv2d):
+    """A convolution whose results are channels last. Made by `tuned`."""
+
+    timings: Timings
+    algorithms: Mapping[str, Algorithm]
+    chosen: dict[int, str]                # about this width -> name of the algorithm
+    packed: dict[str, Tensor]             # name of an algorithm in use -> its form of the weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, int(self.padding[0]))
+
+    def convolve(self, x: Tensor, padding: int) -> Tensor:
+        """The convolution of x [N, C, H, W] with `padding` zeros on each side."""
+        name = self._choose(x, padding)
+        if name not in self.packed:
+            self.packed[name] = self.algorithms[name].pack(self.weight)
+        y = self.algorithms[name].compute(x, self.packed[name], self.bias, self.stride[0], padding)
+        return y.contiguous(memory_format=torch.channels_last)
+
+    def _choose(self, x: Tensor, padding: int) -> str:
+        """The fastest algorithm for inputs of about the width of x; the direct one if there is little to do.
+
+        Several images take as much longer by all algorithms, so that their number does not matter.
+        """
+        rows, width = ((side + 2 * padding - self.kernel_size[0]) // self.stride[0] + 1 for side in x.shape[2:])
+        if 2 * self.weight.numel() * rows * width < MINIMUM:
+            return DIRECT
+        about = 1 << round(math.log2(width))
+        if about not in self.chosen:
+            self.chosen[about] = fastest(
+                self.timings.get(f"{self._description()}, {about} wide", lambda: self._measure(about)))
+        return self.chosen[about]
+
+    def _measure(self, width: int) -> dict[str, float | None]:
+        rows = max(SAMPLE_ROWS, math.ceil(SAMPLE / (2 * self.weight.numel() * width)))
+        return measure(self, self.algorithms, (rows * self.stride[0], width * self.stride[0]))
+
+    def _description(self) -> str:
+        kind = str(self.weight.dtype).removeprefix("torch.")
+        stride = f" stride {self.stride[0]}" if self.stride[0] > 1 else ""
+        return f"{kind} {self.kernel_size[0]}x{self.kernel_size[1]}{stride}, {self.in_channels} to {self.out_channels}"
+
+
+def tuned(
+    conv: nn.Conv2d, timings: Timings, algorithms: Mapping[str, Algorithm] = ALGORITHMS
+) -> TunedConv2d:
+    """A convolution with the weights of `conv`, by the fastest of the algorithms that apply to it."""
+    made = TunedConv2d.__new__(TunedConv2d)
+    made.__dict__.update(conv.__dict__)
+    made.timings, made.chosen, made.packed = timings, {}, {}
+    made.algorithms = {name: each for name, each in algorithms.items() if each.applies(conv)}
+    return made
+
+
+def tune_convolutions(module: nn.Module, timings: Timings) -> None:
+    """Replace all convolutions inside a module by tuned ones."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Conv2d):
+                setattr(parent, name, tuned(child, timings))
+
+
+def choices(module: nn.Module) -> Iterator[str]:
+    """The algorithms in use, one for each convolution and width that had a choice."""
+    for each in module.modules():
+        if isinstance(each, TunedConv2d):
+            yield from each.chosen.values()
