@@ -14,7 +14,7 @@ from torch.nn.functional import conv2d
 from model.convolution.algorithms import ALGORITHMS, DIRECT, Algorithm
 from model.convolution.measuring import fastest, measure
 from model.convolution.timings import Timings, cache_folder
-from model.convolution.tuned import TunedConv2d, choices, tune_convolutions, tuned
+from model.convolution.tuned import TunedConv2d, algorithms_in_use, tune_convolutions, tuned
 from model.fast import prepare_for_inference
 
 SECONDS = {DIRECT: 1.0, "winograd": 0.4}
@@ -203,7 +203,7 @@ def test_a_tuned_network_computes_the_same(tiny_network, everything_is_worthwhil
             results.append([features.key, features.f4, values, network.segment(values, features)])
     for expected, found in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
-    assert set(choices(fast)) == {"winograd", DIRECT}
+    assert set(algorithms_in_use(fast)) == {"winograd", DIRECT}
 
 
 def test_a_compiled_network_and_one_on_a_gpu_are_not_tuned(tiny_network):

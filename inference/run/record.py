@@ -6,7 +6,7 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class SequenceReport:
     frames_held_mean: float       # memory utilisation (thesis, table 3): entries / HW, after each frame
     frames_held_peak: float
     bytes_held_peak: int          # of the bank's entries
+    convolutions: dict[str, int] = field(default_factory=dict)    # how many use each algorithm, if tuned
 
 
 def read_record(file: Path, of: str, keys: Iterable[str], missing: str, damaged: str) -> dict[str, Any]:
@@ -72,10 +73,11 @@ def refuse_other_settings(file: Path, earlier: dict[str, Any], wanted: dict[str,
 
 def read_report(file: Path) -> SequenceReport:
     """Read the report of a finished sequence; raises DatasetError."""
-    names = [field.name for field in fields(SequenceReport)]
+    known = fields(SequenceReport)
+    needed = [each.name for each in known if each.default_factory is MISSING]
     remedy = "remove it and run the same command again"
-    content = read_record(file, "a finished sequence", names, remedy, remedy)
-    return SequenceReport(**{name: content[name] for name in names})
+    content = read_record(file, "a finished sequence", needed, remedy, remedy)
+    return SequenceReport(**{each.name: content[each.name] for each in known if each.name in content})
 
 
 def write_report(file: Path, report: SequenceReport) -> None:

@@ -1,7 +1,8 @@
 """A convolution that chooses its algorithm by measured times."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +78,7 @@ def tune_convolutions(module: nn.Module, timings: Timings) -> None:
                 setattr(parent, name, tuned(child, timings))
 
 
-def choices(module: nn.Module) -> Iterator[str]:
-    """The algorithms in use, one for each convolution and width that had a choice."""
-    for each in module.modules():
-        if isinstance(each, TunedConv2d):
-            yield from each.chosen.values()
+def algorithms_in_use(module: nn.Module) -> dict[str, int]:
+    """Name -> how many convolutions use it, counted for each width, of those that are large enough to be tuned."""
+    convolutions = (each for each in module.modules() if isinstance(each, TunedConv2d))
+    return dict(Counter(name for conv in convolutions for name in conv.chosen.values()))

@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     network = STCN().to(device).eval()
     fastest = precisions(device)[-1]
     variants = {precision: prepare_for_inference(network, precision) for precision in precisions(device)}
+    if device.type == "cpu":
+        variants["tuned fp32"] = prepare_for_inference(network, tune=True)
     if options.compare == "plain":
         variants["plain fp32"] = network
     if options.compiled:

@@ -3,7 +3,8 @@
 The plain path is the network as it was trained, in fp32, with dense reads.
 
 Objects: the annotated one, or three vertical thirds of it. Without --weights the thesis's network has random ones. They
-take the same time but make windows meaningless, so window decoding is left out. bf16 is measured where it is native.
+take the same time but make windows meaningless: it is given the windows that the compact network finds, which runs
+beside it untimed. bf16 is measured where it is native. On a CPU the tuned network is measured too (`model.convolution`).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from dataset.folder import FolderSequence
 from inference import VideoSegmenter, build_memory
 from model import STCN, load_network
 from model.fast import prepare_for_inference
+from scripts.benchmarks.guided import GuidedDecoding
 from scripts.benchmarks.measure import Measurement, peak_mib, precisions, reset_peak, synchronize
 
 PLAIN = "plain fp32, every-5"
@@ -34,6 +36,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
     for objects in (1, 3):
         segmenters = _segmenters(network, options)
+        guide = None if options.weights else _guide(segmenters, device)
         for segmenter in segmenters.values():
             if segmenter.network.compiled:
                 _warm_up(segmenter, sequence, objects)
@@ -43,6 +46,8 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         for frame in itertools.islice(sequence, options.clip_frames):
             given = None if frame.annotation is None else split(frame.annotation, objects)
             labels = {}
+            if guide is not None:
+                guide.step(frame.image, given)
             for name, segmenter in segmenters.items():
                 synchronize()
                 reset_peak()
@@ -87,10 +92,25 @@ def _segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSe
         fastest = measured[-1]
         compiled = prepare_for_inference(network, fastest, compiled=True)
         segmenters[f"{fastest} compiled, lfu 2"] = VideoSegmenter(compiled, build_memory("lfu", 2), precision=fastest)
-    if options.weights:
-        for precision in measured:
-            segmenters[f"{precision}, lfu 2, window"] = lfu(precision=precision, decode="window")
+    networks = {precision: prepare_for_inference(network, precision) for precision in measured}
+    if next(network.parameters()).device.type == "cpu":
+        networks["fp32 tuned"] = prepare_for_inference(network, tune=True)
+        segmenters["fp32 tuned, lfu 2"] = VideoSegmenter(networks["fp32 tuned"], build_memory("lfu", 2))
+    for name, prepared in networks.items():
+        segmenters[f"{name}, lfu 2, window"] = VideoSegmenter(
+            prepared, build_memory("lfu", 2), precision=name.split()[0], decode="window")
     return segmenters
+
+
+def _guide(segmenters: dict[str, VideoSegmenter], device: torch.device) -> VideoSegmenter:
+    """The compact network, whose windows all segmenters that decode in windows use from now on."""
+    guide = VideoSegmenter(load_network("compact", device), build_memory("lfu", 2), decode="window")
+    guide.decoding = source = GuidedDecoding(guide.network)
+    for segmenter in segmenters.values():
+        if segmenter.decode == "window":
+            segmenter.decoding = decoding = GuidedDecoding(segmenter.network)
+            decoding.guide = source
+    return guide
 
 
 def split(annotation: np.ndarray, objects: int) -> np.ndarray:

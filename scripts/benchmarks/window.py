@@ -17,35 +17,23 @@ import torch
 from dataset.davis import davis_sequences
 from dataset.folder import Frame
 from inference import VideoSegmenter, build_memory
-from inference.decoding import WindowDecoding
 from model import STCN, NetworkConfig, load_network
 from model.fast import prepare_for_inference
 from model.geometry import grid_size
 from model.windows import Window
+from scripts.benchmarks.guided import GuidedDecoding
 from scripts.benchmarks.measure import Measurement, synchronize
 from scripts.benchmarks.video import split
 
 FRAMES = 24          # of each sequence, unless --clip-frames is given
 
 
-class _WatchedDecoding(WindowDecoding):
-    """Remembers the windows of each frame; uses those of another one if it is set, but pays for finding its own."""
-
-    found: list[list[Window]] | None = None
-    other: "_WatchedDecoding | None" = None
-
-    def find_windows(self, evidence: torch.Tensor) -> list[list[Window]] | None:
-        own = super().find_windows(evidence)
-        self.found = self.other.found if self.other else own
-        return self.found
-
-
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trained = load_network(options.weights or "compact", device)
-    networks = {"given": prepare_for_inference(trained, options.precision)}
+    networks = {"given": prepare_for_inference(trained, options.precision, tune=True)}
     if trained.config != NetworkConfig(mask_channels=trained.config.mask_channels):
-        networks["thesis's"] = prepare_for_inference(STCN().to(device).eval(), options.precision)
+        networks["thesis's"] = prepare_for_inference(STCN().to(device).eval(), options.precision, tune=True)
     sequences = davis_sequences(options.data / "DAVIS", 2016, "val")
     for objects in (1, 3):
         times: dict[str, list[float]] = {name: [] for name in networks}
@@ -71,15 +59,15 @@ def _measure(
     frames: Iterable[Frame], objects: int, networks: dict[str, STCN], precision: str
 ) -> tuple[dict[str, tuple[list[float], list[float]]], float, float]:
     """{network: (seconds of whole frames, of windows)}, share of equal labels, mean share of the frame decoded."""
-    pairs, guide = {}, _WatchedDecoding(networks["given"])
+    pairs, guide = {}, GuidedDecoding(networks["given"])
     for name, network in networks.items():
         full, windowed = (
             VideoSegmenter(network, build_memory("lfu", 2), precision=precision, decode=decode)
             for decode in ("full", "window")
         )
-        windowed.decoding = guide if name == "given" else _WatchedDecoding(network)
+        windowed.decoding = guide if name == "given" else GuidedDecoding(network)
         if windowed.decoding is not guide:
-            windowed.decoding.other = guide
+            windowed.decoding.guide = guide
         pairs[name] = full, windowed
     seconds: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in networks}
     equal, share = [], []
