@@ -4,7 +4,7 @@ The plain path is the network as it was trained, in fp32, with dense reads.
 
 Objects: the annotated one, or three vertical thirds of it. Without --weights the thesis's network has random ones. They
 take the same time but make windows meaningless: it is given the windows that the compact network finds, which runs
-beside it untimed. bf16 is measured where it is native. On a CPU the tuned network is measured too (`model.convolution`).
+beside it untimed. bf16 is measured where it is native, and on a CPU the tuned network (`model.convolution`).
 """
 
 import argparse
