@@ -36,7 +36,7 @@ from scripts.arguments import CommandParser
 from scripts.benchmarks.figure import draw
 from scripts.benchmarks.measure import Measurement, machine
 
-SECTIONS = ("read", "stages", "video", "window", "objects", "files", "long", "loader", "train", "score")
+SECTIONS = ("read", "stages", "video", "parts", "window", "objects", "files", "long", "loader", "train", "score")
 
 
 @command()
@@ -81,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
                         help="for window, objects, files and long (default: fp32)")
     parser.add_argument("--compare", choices=("plain", "none"), default="plain",
                         help="plain: run the plain fp32 path beside ours in stages and video (default: plain)")
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help="those of video and parts whose names contain "
+                        "one of these, such as: plain tuned (default: all)")
     parser.add_argument("--compile", dest="compiled", action="store_true", help="a compiled network too in stages and "
                         "video (its first frames take minutes on a CPU and are not counted)")
     parser.add_argument("--runs", type=int, default=5, help="of each stage (default: 5)")

@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
     network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
     (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
     for objects in (1, 3):
-        segmenters = _segmenters(network, options)
-        guide = None if options.weights else _guide(segmenters, device)
+        segmenters = make_segmenters(network, options)
+        guide = None if options.weights else guide_windows(segmenters, device)
         for segmenter in segmenters.values():
             if segmenter.network.compiled:
                 _warm_up(segmenter, sequence, objects)
@@ -56,15 +56,16 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
                 seconds[name].append(time.perf_counter() - started)
                 peaks[name] = max(peaks[name], peak_mib())
             for name, result in labels.items():
-                agreement[name].append(float((result == labels["fp32, lfu 2"]).mean()))
-        base = statistics.mean(seconds[PLAIN if PLAIN in seconds else "fp32, every-5"][1:])
+                agreement[name].append(float((result == next(iter(labels.values()))).mean()))
+        first = next(iter(seconds.values()))[1:]
         for name, counted in seconds.items():
             yield Measurement(
                 "video", f"{objects} obj, {name}", statistics.median(counted[1:]), min(counted[1:]), max(counted[1:]),
                 len(counted) - 1, {
                     "mean": statistics.mean(counted[1:]), "FPS": 1 / statistics.mean(counted[1:]),
-                    "times the first (means)": base / statistics.mean(counted[1:]),
-                    "labels as fp32 lfu": statistics.mean(agreement[name]),
+                    "times the first (means)": statistics.mean(first) / statistics.mean(counted[1:]),
+                    "times (medians)": statistics.median(first) / statistics.median(counted[1:]),
+                    "labels as the first": statistics.mean(agreement[name]),
                     "frames held": segmenters[name].memory.frames_held,
                     **({"GPU MiB at most, all banks": peaks[name]} if peaks[name] else {}),
                 },
@@ -78,7 +79,14 @@ def _warm_up(segmenter: VideoSegmenter, sequence: FolderSequence, objects: int) 
     segmenter.reset()
 
 
-def _segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSegmenter]:
+def make_segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSegmenter]:
+    """Name -> segmenter: those of --variants."""
+    segmenters = _all_segmenters(network, options)
+    wanted = options.variants or [""]
+    return {name: segmenter for name, segmenter in segmenters.items() if any(part in name for part in wanted)}
+
+
+def _all_segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSegmenter]:
     def lfu(**options: Any) -> VideoSegmenter:
         return VideoSegmenter(network, build_memory("lfu", 2), **options)
 
@@ -102,7 +110,7 @@ def _segmenters(network: STCN, options: argparse.Namespace) -> dict[str, VideoSe
     return segmenters
 
 
-def _guide(segmenters: dict[str, VideoSegmenter], device: torch.device) -> VideoSegmenter:
+def guide_windows(segmenters: dict[str, VideoSegmenter], device: torch.device) -> VideoSegmenter:
     """The compact network, whose windows all segmenters that decode in windows use from now on."""
     guide = VideoSegmenter(load_network("compact", device), build_memory("lfu", 2), decode="window")
     guide.decoding = source = GuidedDecoding(guide.network)
