@@ -80,12 +80,12 @@ class OutputOptions(Options):
     def __post_init__(self) -> None:
         """Raises ConfigError if pycocotools is wanted and missing."""
         super().__post_init__()
-        if self.rle and not _installed("pycocotools"):
+        if self.rle and not installed("pycocotools"):
             raise ConfigError("--rle: expected the package pycocotools, found that it is not installed; `pip install "
                               "pycocotools`, or leave --rle out")
 
 
-def _installed(package: str) -> bool:
+def installed(package: str) -> bool:
     try:
         importlib.import_module(package)
     except ImportError:

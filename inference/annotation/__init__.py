@@ -1,0 +1,1 @@
+"""Annotating a video interactively: given masks, propagation, corrections, memory, exports. No server and no page."""

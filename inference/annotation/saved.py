@@ -1,0 +1,95 @@
+"""A session on disk: what `Session` holds beside its masks, so that a new process continues exactly.
+
+Its masks and the results of its passes are files already. Checkpoints are not saved, since they only save time; those
+of locked frames are, since a locked frame's state stands and could not be computed again.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.session import Session
+from model.storage import read_file, save_file
+
+PASSES = ("forward", "backward")
+
+
+def ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """Numbers as ranges [first, last], ascending."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def numbers_in(found: Iterable[Iterable[int]]) -> set[int]:
+    """What `ranges` was given."""
+    return {number for first, last in found for number in range(first, last + 1)}
+
+
+class SavedSession:
+    """The files of a session in `folder`: masks/, and passes/ and states/, which belong to one bank and direction."""
+
+    def __init__(self, folder: Path) -> None:
+        self.masks, self.passes, self.states = folder / "masks", folder / "passes", folder / "states"
+
+    def clear(self) -> None:
+        """Before another bank or direction; the masks stay."""
+        for folder in (self.passes, self.states, *self.masks.glob(".passes-*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def attach(self, session: Session) -> None:
+        """Masks that are there count as masks of the session; the results of its passes are kept in `passes`."""
+        for index in range(len(session.frames)):
+            if (self.masks / f"{index:05d}.png").is_file():
+                session._masks._held[index] = b""
+        for each, name in zip(session.passes, PASSES, strict=False):
+            if (waiting := session._waiting.get(each)) is not None:
+                waiting.folder = self.passes / name
+                waiting.folder.mkdir(parents=True, exist_ok=True)
+
+    def state(self, session: Session) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "stale": ranges(session.stale), "locked": session.locked,
+            "passes": [{"stale": ranges(each.stale), "moved": sorted(each._moved)} for each in session.passes],
+        }
+
+    def restore(self, session: Session, state: dict[str, Any], given: dict[int, np.ndarray]) -> None:
+        """Give a new, attached session the `state` of an earlier one. given: the masks that it had."""
+        for index, mask in given.items():
+            mask.flags.writeable = False
+            session._given[index] = mask
+        session._locked.update(state["locked"])
+        session._stale = numbers_in(state["stale"]) | (set(range(len(session.frames))) - session._masks._held.keys())
+        session._stale -= session._locked
+        for each, name, held in zip(session.passes, PASSES, state["passes"], strict=False):
+            each.stale = numbers_in(held["stale"])
+            each._moved = set(held["moved"])
+            for file in self.states.glob(f"{name}-*.pth"):
+                each.checkpoints.states[int(file.stem.rpartition("-")[2])] = read_file(file)
+
+    def carry_locks(self, session: Session, locked: Iterable[int]) -> None:
+        """Locked frames of a session with another bank or direction stand in this one. Once they are unlocked, they and
+        the frames after them are stale."""
+        session._locked.update(locked)
+        session._stale -= session._locked
+        for each in session.passes:
+            each._moved |= {each.flip(index) for index in session._locked}
+
+    def save_lock(self, session: Session, index: int) -> None:
+        """After a frame was locked: the states from which its neighbors continue."""
+        for each, name in zip(session.passes, PASSES, strict=False):
+            position = each.flip(index) + 1
+            if position in each.checkpoints.states:
+                save_file(self.states / f"{name}-{position}.pth", each.checkpoints.states[position])
+
+    def forget_lock(self, session: Session, index: int) -> None:
+        for each, name in zip(session.passes, PASSES, strict=False):
+            (self.states / f"{name}-{each.flip(index) + 1}.pth").unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The server of scripts/annotate.py, and its page."""
