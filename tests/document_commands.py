@@ -47,6 +47,7 @@ NOT_RUN = {
     "tensorboard": "a server that runs until it is stopped",
     "torchrun": "several processes, on GPUs; tests/test_several_processes.py starts some",
     "python scripts/convert_checkpoint.py": "weights of the thesis's full network; tests/test_checkpoint.py",
+    "python scripts/annotate.py": "a server that runs until it is stopped; tests/test_annotation_server.py",
     "python scripts/benchmark.py": "minutes of measuring; tests/test_benchmark.py runs its sections",
     "python scripts/segment_video.py --input 0": "a camera",
     "python scripts/segment_video.py --input rtsp": "a network stream",

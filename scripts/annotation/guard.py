@@ -54,7 +54,9 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
         elif refusal := self._refusal(scope):
             status, words = refusal
-            await JSONResponse({"error": words}, status)(scope, receive, _with_headers(send))
+            # what remains of a body is not read: the connection ends
+            answer = JSONResponse({"error": words}, status, {"Connection": "close"} if status == 413 else None)
+            await answer(scope, receive, _with_headers(send))
         else:
             await self._serve(scope, receive, send)
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from dataset.files import in_one_line
 from inference.annotation.annotation import Annotation
-from inference.annotation.errors import Conflict, Missing
+from inference.annotation.errors import Conflict, Missing, Refused
 from inference.annotation.export import KINDS
 from inference.annotation.grabcut import grab_cut
 from inference.annotation.memory import png_of
@@ -156,7 +156,10 @@ class Server:
         return JSONResponse(_OK)
 
     async def bank(self, request: Request) -> Response:
-        message = {"memory": self.annotation.engine.board.bank.memory} | messages.json_object(await request.body())
+        message = messages.json_object(await request.body())
+        if not message.keys() & {"memory", "memory_frames"}:
+            raise Refused("bank: expected memory or memory_frames, found neither")
+        message = {"memory": self.annotation.engine.board.bank.memory} | message
         memory = messages.text(message, "memory", sorted(POLICIES))
         frames = messages.whole(message, "memory_frames", 1, 10_000, none=True)
         await self._call(self.annotation.set_bank, memory, frames)
