@@ -14,6 +14,7 @@ from inference.memory import POLICIES
 from model import STCN, NetworkConfig
 from model.checkpoint import load_state, save_network
 from model.published_layout import from_published
+from tests.annotating import Annotating, write_frames
 from tests.odd import Refusals
 from tests.own_video import make_clip, write_folder, write_masked_video
 
@@ -138,3 +139,18 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def annotating(clip, tmp_path, weights):
+    """A function that opens an annotation of the clip, anew or again; it is closed at the end."""
+    frames, each = write_frames(tmp_path / "frames", clip), []
+
+    def open_again(root="out"):
+        if each:
+            each[-1].annotation.close()
+        each.append(Annotating(tmp_path / root, frames, weights))
+        return each[-1]
+
+    yield open_again
+    each[-1].annotation.close()

@@ -1,6 +1,7 @@
 """The addresses of the page: each request becomes one call of the annotation, in a thread, so that none blocks others.
 
-The contract is in docs/ANNOTATE.md. Answers are JSON, pictures or events; errors are {"error": "one line"}.
+Below the token: /api/..., the page's files at /static/..., the page itself at /. Answers are JSON, pictures or events;
+errors are {"error": "one line"}.
 """
 
 import asyncio
