@@ -1,8 +1,11 @@
 """Annotating: everything is saved, corrections redo what they must, locks stand, another start goes on."""
 
+import json
+
 import numpy as np
 import pytest
 
+from dataset.errors import DatasetError
 from inference.annotation.errors import Conflict, Missing
 from tests.annotating import COUNT, SHOWN, painted
 
@@ -98,12 +101,23 @@ def test_a_damaged_state_costs_time_alone(annotating):
     at.annotation.give(0, painted())
     at.propagate()
     before = at.masks()
-    at.project.state_file.write_text('{"network": ')
-    at.annotation.engine.save = lambda: None                      # as if it had been killed
+    for damaged in ('{"network": ', "[]", json.dumps(at.project.state() | {"session": {}})):
+        at.project.state_file.write_text(damaged)
+        at.annotation.engine.save = lambda: None                  # as if it had been killed
+        at = annotating()
+        assert at.board.stale == set(range(COUNT))
+        at.propagate()
+        np.testing.assert_array_equal(at.masks(), before)
+
+
+def test_a_given_mask_of_another_size_is_refused(annotating):
     at = annotating()
-    assert at.board.stale == set(range(COUNT))
-    at.propagate()
-    np.testing.assert_array_equal(at.masks(), before)
+    at.project.write_given(1, painted())
+    with pytest.raises(DatasetError, match=r"00001\.png: expected .* 96x64 pixels, found .* in 48x32"):
+        annotating()
+    at.project.write_given(1, None)
+    at.project.close()
+    annotating()
 
 
 def test_frames_are_segmented_while_masks_are_given(annotating):

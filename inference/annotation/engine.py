@@ -54,7 +54,17 @@ class Engine:
 
     def _load(self) -> None:
         """Continue from the files: what the last process knew, then what was given since."""
-        state, given = self.project.state(), self.project.given()
+        given, state = self.project.given(), self.project.state()
+        try:
+            self._restore(state, given)
+        except (KeyError, TypeError, ValueError, AttributeError):        # damaged: everything is segmented again
+            self.saved.clear()
+            self.records = Records()
+            self.session = self._new_session()
+        for frame in sorted((given.keys() | self.session.given.keys()) - set(self.session.locked)):
+            self.apply_given(frame, given.get(frame))
+
+    def _restore(self, state: dict[str, Any] | None, given: dict[int, np.ndarray]) -> None:
         same = state is not None and state["network"] == self._network()
         if state is not None:
             self.bank, self.direction = MemoryOptions(**state["bank"]), state["direction"]
@@ -71,8 +81,6 @@ class Engine:
                 self.session._given[frame] = np.zeros(self.video.size, np.uint8)     # an earlier mask, not this one
         elif state is not None:
             self.saved.carry_locks(self.session, set(state["session"]["locked"]) & self.session._masks._held.keys())
-        for frame in sorted((given.keys() | self.session.given.keys()) - set(self.session.locked)):
-            self.apply_given(frame, given.get(frame))
 
     def apply_given(self, frame: int, labels: np.ndarray | None) -> None:
         """A given mask [H, W], or None if there is none any more. Raises ValueError for a locked frame."""

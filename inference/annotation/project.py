@@ -12,7 +12,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from dataset.masks import read_labels, write_labels
+from dataset.errors import DatasetError
+from dataset.masks import VOID, in_pixels, read_labels, write_labels
 from inference.annotation.video import Video
 from inference.errors import RunError
 from inference.run.record import read_record, write_json
@@ -49,10 +50,15 @@ class Project:
         return self.root / "given" / f"{self.video.names[frame]}.png"
 
     def given(self) -> dict[int, np.ndarray]:
-        """Frame -> its given mask [H, W] uint8, as the files are."""
+        """Frame -> its given mask [H, W] uint8, as the files are. Raises DatasetError for one that cannot be used."""
         found = {path.stem for path in (self.root / "given").glob("*.png")}
-        return {frame: read_labels(self.given_file(frame)) for frame, name in enumerate(self.video.names)
-                if name in found}
+        given = {frame: self.read_given(frame) for frame, name in enumerate(self.video.names) if name in found}
+        for frame, labels in given.items():
+            if labels.shape != self.video.size or labels.max() == VOID or not labels.any():
+                raise DatasetError(f"{self.given_file(frame)}: expected object numbers from 1 to 254 in "
+                                   f"{in_pixels(self.video.size)}, found {labels.min()} to {labels.max()} in "
+                                   f"{in_pixels(labels.shape)}; remove it, or save it again")
+        return given
 
     def read_given(self, frame: int) -> np.ndarray:
         """[H, W] uint8."""

@@ -50,10 +50,11 @@ def serve(annotation: Annotation, hub: Hub, options: AnnotateOptions) -> None:
 
 def listening(port: int) -> socket.socket:
     """A socket of this machine alone. port: 0 takes a free one. Raises ConfigError for one that is taken."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)      # named: asyncio sets TCP_NODELAY
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((_HOST, port))
+        sock.listen(128)              # a browser that opens the address at once waits
     except OSError as error:
         sock.close()
         raise ConfigError(f"--port {port}: expected a free port, found that it cannot be used "
