@@ -21,6 +21,7 @@ from inference.options import Options, option
 from inference.quality import Quality
 from inference.segmenter import VideoSegmenter
 from inference.transfer import Download
+from model.convolution.tuned import algorithms_in_use
 from model.errors import CheckpointError, ConfigError
 from model.geometry import STRIDE
 
@@ -125,6 +126,11 @@ class ViewSegmenter:
     def bytes_held(self) -> int:
         """Bytes of the entries of all views' banks."""
         return sum(segmenter.memory.bytes_held for segmenter in self.segmenters)
+
+    @property
+    def algorithms(self) -> dict[str, int]:
+        """Which algorithms the tuned convolutions of the network use; empty if it is not tuned."""
+        return algorithms_in_use(self.segmenters[0].network)
 
     @torch.inference_mode()
     def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
