@@ -5,7 +5,7 @@ YouTube-VOS with every frame, shrunk to a short side of 480 pixels.
 """
 
 from inference.options import labels
-from inference.report.runs import Run, is_youtube
+from inference.report.runs import Run
 from inference.runtime import RuntimeOptions
 
 SHORT_SIDE = 480
@@ -14,7 +14,7 @@ SHORT_SIDE = 480
 def departures(run: Run) -> tuple[str, ...]:
     """What differs, in words such as "precision bf16"; none for a run by the protocol, and for what no one recorded."""
     settings, words = run.settings, labels(RuntimeOptions, run.settings)
-    youtube, side = is_youtube(settings), settings.get("short_side")
+    youtube, side = run.year is None, settings.get("short_side")
     if side is not None and (side != SHORT_SIDE if youtube else 0 < side < SHORT_SIDE):
         words.append(f"short side {side}" if side else "frames at native size")
     if youtube and settings.get("all_frames_root", "") is None:
