@@ -14,6 +14,8 @@ from dataset.folder import FolderSequence
 from dataset.masks import VOID, write_labels
 from dataset.synthetic import make_youtube
 from inference.ablation.data import DavisData
+from inference.ablation.records import SequenceRecord, SettingReport, mask_folder, open_ablation, write_sequence
+from inference.run.folder import RunFolder
 from inference.scoring.live import LiveScores
 from inference.scoring.youtube import score_video
 from scripts import ablate, report
@@ -132,3 +134,17 @@ def test_sequences_whose_labels_are_secret_are_not_scored():
     first = {"00000": Path("00000.png")}
     data = DavisData([FolderSequence("clip", frames, first, ground_truth=first)])
     assert (data.truths, data.scores({})) == (None, ({}, {}))
+
+
+def test_an_ablation_of_other_data_is_overwritten_as_a_whole(tmp_path):
+    report = SettingReport(3, 1.0, 2.0, 1.0, 2.0, 64, True, {})
+    youtube = RunFolder(tmp_path / "out", {"command": "ablate", "youtube_root": "valid"}, {}, "Annotations")
+    open_ablation(youtube, [], [], masks=True)
+    write_sequence(youtube, "video", SequenceRecord([], {"lfu2": report}))
+    mask_folder(youtube, "lfu2", "video").mkdir(parents=True)
+    for file in ("submission.zip", "mine.txt"):
+        (tmp_path / "out/lfu2" / file).touch()
+    davis = RunFolder(tmp_path / "out", {"command": "ablate", "davis_root": "DAVIS"}, {})
+    open_ablation(davis, [], [], masks=True, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == [".records", "mine.txt", "run.json"]
+    assert not mask_folder(youtube, "lfu2", "video").exists()
