@@ -24,7 +24,7 @@ processes: torchrun --nproc-per-node 2 scripts/ablate.py ...
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ from inference.runtime import RuntimeOptions, load_for
 from inference.views import ViewOptions
 from model.checkpoint import weights_digest
 from model.processes import Processes
-from scripts.arguments import CommandParser, Parsed
+from scripts.arguments import CommandParser
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     run, results = options[AblationOptions], options[ResultOptions]
     runtime = options[RuntimeOptions].resolved()
     data = chosen_data(options[DavisOptions], options[YouTubeOptions], results)
-    views, processes = view_options(options, data), Processes.of_evaluation()
+    views, processes = options.of(ViewOptions, short_side=data.short_side), Processes.of_evaluation()
     settings, notes = settings_of(options.lists(MemoryOptions))
     if processes.first:
         print("\n".join(f"note: {note}" for note in notes), end="\n" if notes else "")
@@ -88,12 +88,6 @@ def main(arguments: list[str] | None = None) -> None:
         print(NOT_SCORED)
     print(emphasised(bank_table(runs, None)).markdown())
     print(describe(cost(records)))
-
-
-def view_options(options: Parsed, data: AblationData) -> ViewOptions:
-    """The views; the default short side is that of the evaluation of this data."""
-    views = options[ViewOptions]
-    return replace(views, short_side=data.short_side) if views.short_side is None else views
 
 
 def ablation_folder(
