@@ -1,7 +1,7 @@
 """How a run departs from the thesis's protocol: precision, decoding, size and choice of the frames.
 
-The thesis evaluates with the published code of STCN: in float32, whole frames decoded, DAVIS at 480p as it is,
-YouTube-VOS with every frame, shrunk to a short side of 480 pixels.
+The thesis evaluates with the published code of STCN. By default, that code computes in float32, decodes whole frames,
+and shows DAVIS at 480p as it is and YouTube-VOS with every frame, at a short side of 480 pixels.
 """
 
 from inference.options import labels
