@@ -24,6 +24,7 @@ def davis(folder, **settings):
 
 @pytest.mark.parametrize(("settings", "words"), [
     (PROTOCOL, ()), (PROTOCOL | {"short_side": 480}, ()), ({}, ()), (YOUTUBE, ()), ({"command": "eval_youtube"}, ()),
+    (PROTOCOL | {"compile": True, "objects_at_once": 2, "tune": "off"}, ()),
     (PROTOCOL | {"precision": "bf16"}, ("precision bf16",)),
     (PROTOCOL | {"precision": "tf32", "decode": "window"}, ("precision tf32", "decoded in windows")),
     (PROTOCOL | {"short_side": 240}, ("short side 240",)),

@@ -4,16 +4,19 @@ The thesis evaluates with the published code of STCN. By default, that code comp
 and shows DAVIS at 480p as it is and YouTube-VOS with every frame, at a short side of 480 pixels.
 """
 
+from dataclasses import fields
+
 from inference.options import labels
 from inference.report.runs import Run
 from inference.runtime import RuntimeOptions
 
 SHORT_SIDE = 480
+_SAME_MASKS = {each.name for each in fields(RuntimeOptions)} - {"precision", "decode"}      # up to rounding
 
 
 def departures(run: Run) -> tuple[str, ...]:
     """What differs, in words such as "precision bf16"; none for a run by the protocol, and for what no one recorded."""
-    settings, words = run.settings, labels(RuntimeOptions, run.settings)
+    settings, words = run.settings, labels(RuntimeOptions, run.settings, _SAME_MASKS)
     youtube, side = run.year is None, settings.get("short_side")
     if side is not None and (side != SHORT_SIDE if youtube else 0 < side < SHORT_SIDE):
         words.append(f"short side {side}" if side else "frames at native size")
