@@ -1,7 +1,8 @@
 """Runs compared with the thesis's printed numbers (docs/reference): measured, printed, difference.
 
 A run is compared with a row only if data set, sequences and memory bank are the same. Tables of a whole validation set
-need all of its sequences; the tables per object compare the sequences that a run and the thesis share.
+need all of its sequences; the tables per object compare the sequences that a run and the thesis share. Runs by another
+protocol than the thesis's (`inference.report.protocol`) come last, each with a footnote.
 """
 
 import csv
@@ -10,6 +11,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from inference.report.protocol import Footnotes, departures
 from inference.report.runs import Run
 from inference.report.tables import Table, number
 
@@ -34,6 +36,7 @@ KINDS = ("measured", "thesis", "difference")
 
 def thesis_tables(runs: list[Run]) -> list[Table]:
     """The thesis's tables that these runs fill, in its order; none for other data."""
+    runs = sorted(runs, key=lambda run: bool(departures(run)))
     tables = [_summary(number, runs) for number in SUMMARIES]
     tables += [_per_object(number, run) for number in PER_OBJECT for run in runs]
     return [table for table in tables if table]
@@ -78,7 +81,7 @@ def _summary(table: int, runs: list[Run]) -> Table | None:
     """Three rows per run: measured, the thesis's, difference. Columns with an erratum have no difference."""
     title, needed = SUMMARIES[table]
     columns = [column for column in reference(table)[0] if column not in ("Data", "Method", "Erratum")]
-    rows, errata, methods = [], [], set()
+    rows, errata, methods, footnotes = [], [], set(), Footnotes()
     for run in filter(_is_whole, runs):
         for printed in _rows_of(table, run):
             erratum = printed.get("Erratum") or ""
@@ -86,15 +89,16 @@ def _summary(table: int, runs: list[Run]) -> Table | None:
             triples = [_three(_measured(run, column), float(printed[column]), 1, column in wrong) for column in columns]
             if not any(measured for measured, _, _ in triples):
                 continue
+            bank = footnotes.title(run)
             rows += [
-                [run.data, run.title, kind, *line]
+                [run.data, bank, kind, *line]
                 for kind, line in zip(KINDS, zip(*triples, strict=True), strict=True)
             ]
             errata += [f"\\* Erratum, {run.data}, {printed['Method']}: {erratum}."] if erratum else []
             methods.add(printed["Method"])
     if methods.isdisjoint(needed):
         return None
-    notes = (*filter(None, [NOTES.get(table)]), *dict.fromkeys(errata))
+    notes = (*filter(None, [NOTES.get(table)]), *footnotes.notes, *dict.fromkeys(errata))
     return Table(f"table{table:02d}", ["data", "memory bank", "value", *columns], rows,
                  f"Table {table}: {title}", notes, words=3)
 
@@ -118,8 +122,9 @@ def _per_object(table: int, run: Run) -> Table | None:
     header = ["Sequence", *(f"{column} {kind}" for column in ("J-Mean", "F-Mean") for kind in KINDS)]
     notes = () if len(shared) == len(printed) else (f"{len(shared)} of the table's {len(printed)} rows: the sequences "
                                                     "that the run has; both means are over these.",)
-    return Table(f"table{table:02d}-{run.slug}", header, rows,
-                 f"Table {table}: {PER_OBJECT[table]} per object, {run.title}", notes)
+    footnotes = Footnotes()
+    title = f"Table {table}: {PER_OBJECT[table]} per object, {footnotes.title(run)}"
+    return Table(f"table{table:02d}-{run.slug}", header, rows, title, (*footnotes.notes, *notes))
 
 
 def _rows_of(table: int, run: Run) -> list[dict[str, str]]:
