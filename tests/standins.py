@@ -11,7 +11,7 @@ from dataset.synthetic_clip import SyntheticClip
 from scripts.prepare_youtube import prepare
 
 FRAMES, SIZE = 12, (64, 96)
-CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights")      # relative to the root
+CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights", "hubconf.py")  # in the root
 SEQUENCES = {"train": ["bear"], "val": ["breakdance", "dance-twirl"], "test-dev": ["tennis"]}
 
 
