@@ -27,6 +27,8 @@ SUMMARIES = {
 PER_OBJECT = {7: "DAVIS 2017", 8: "DAVIS 2016", 9: "DAVIS 2016", 10: "DAVIS 2017"}
 NOTES = {3: "Speed: the thesis's on a GTX 1070. Frames held: mean over the frames; the thesis gives the fixed capacity "
             "for the bounded banks."}
+NOTES |= dict.fromkeys((5, 6), "The thesis's every-5 rows are STCN's published weights, which were also trained on "
+                               "BL30K. A training in two stages compares with STCN's s03 (docs/METHOD.md).")
 NAMES_IN = {"DAVIS 2016 val": 8, "DAVIS 2017 val": 7}     # the table that lists a data set's sequences
 YOUTUBE_VIDEOS = 507
 BANKS = {("every-5", None): "every 5", ("first-and-latest", None): "first and latest", ("LFU", 2): "LFU 2",
