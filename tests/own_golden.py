@@ -24,9 +24,9 @@ BANKS = {"every_k": {}, "lfu": {"frames": 2, "top_k": 20}}
 def propagate(bank: str, precision: str) -> dict[str, np.ndarray]:
     """A video through a bank that stores every second frame; the third object is given at frame 5.
 
-    `labels` [T, H, W] uint8; `areas` [T, 3], the mean probability of each object, 0 before it appears; `held` [T] frames
-    held; `written` [entries] the frame that each entry held at the end comes from, ascending; `colors` [T] mean of each
-    frame, which tells whether the generated clip is the same.
+    `labels` [T, H, W] uint8; `areas` [T, 3], the mean probability of each object, 0 before it appears; `held` [T]
+    frames held; `written` [entries] the frame that each entry held at the end comes from, ascending; `colors` [T] mean
+    of each frame, which tells whether the generated clip is the same.
     """
     memory = build_memory(bank, **BANKS[bank])
     segmenter = VideoSegmenter(load_network("compact"), memory, memory_every=2, precision=precision)

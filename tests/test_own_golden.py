@@ -1,7 +1,8 @@
 """Every machine repeats the masks stored in `tests/golden` (`tests/own_golden.py`), in float64 and in float32.
 
 Tolerances: rounding differs between processors, numbers of threads and versions of libraries, and may swap entries at
-the edge of a top-k. In float64 that does not happen; the generated clip itself may differ by a grey value here and there.
+the edge of a top-k. In float64 that does not happen; the generated clip itself may differ by a gray value here and
+there.
 """
 
 import numpy as np

@@ -145,7 +145,7 @@ def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
 
 def _bank(settings: dict[str, Any]) -> tuple[str, int | None]:
     """The memory bank in words, such as "LFU (softmax index)", and its capacity."""
-    words = [*bank_labels(settings), *labels(ViewOptions, settings, ["short_side"])]
+    words = [*bank_labels(settings), *labels(ViewOptions, settings, ["short_side", "resize"])]
     policy = POLICIES.get(settings["memory"])
     capacity = settings.get("memory_frames") or (policy.default_frames if policy else None)
     return bank_title(settings) + (f" ({', '.join(words)})" if words else ""), capacity
