@@ -28,6 +28,7 @@ RUN = {
     "python scripts/policy_lab.py keys": "--sequences breakdance",
     "python scripts/policy_lab.py replay": "--policies lfu novelty --capacities 1 2 --workers 1",
     "python scripts/policy_lab.py correlate": "",
+    "python scripts/prepare_static.py": "",
     "python scripts/prepare_youtube.py": "",
     "python scripts/report.py": "",
     "python scripts/score_results.py": "",

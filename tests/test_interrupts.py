@@ -54,6 +54,7 @@ CASES = [
     Interrupted("scripts.show_masks", "scripts.show_masks.files", "--images {0} --masks {0} --output {0}/out.png"),
     Interrupted("scripts.check_dataset", "scripts.check_dataset.check", "{0}/DAVIS"),
     Interrupted("scripts.make_synthetic", "scripts.make_synthetic.make_static", "--kind static --output {0}/out"),
+    Interrupted("scripts.prepare_static", "scripts.prepare_static.prepare", "--input {0}/static --output {0}/out"),
     Interrupted("scripts.prepare_youtube", "scripts.prepare_youtube.prepare", "--input {0}/YouTube --output {0}/out"),
 ]
 
