@@ -43,7 +43,7 @@ class ExportOptions(Options):
     to: Kind = option(help="format: onnx and openvino are faster on many CPUs; torchscript and pt2 (torch.export) need "
                            "PyTorch alone")
     output: Path = option(help="new folder", metavar="DIR")
-    size: tuple[int, ...] = option((480, 864), "height and width of the frames", metavar="PIXELS", minimum=16)
+    size: tuple[int, ...] = option((480, 864), "height and width of the frames", metavar="PIXELS", minimum=32)
     video: Path | None = option(
         None, "compare with PyTorch on this video or folder of images (default: a generated clip)", metavar="PATH")
     frames: int = option(6, "frames that are compared, once with one object and once with three", metavar="N",

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dataset.errors import DatasetError
 from dataset.synthetic_clip import SyntheticClip
 from dataset.videofile import open_video
 from model.geometry import grid_size
@@ -24,6 +25,8 @@ def clip_of(video: Path | None, size: tuple[int, int], count: int) -> tuple[list
     if video is None:
         pairs = list(SyntheticClip(seed=0, size=size, length=count, objects=OBJECTS))
         return [frame for frame, _ in pairs], pairs[0][1], f"{count} frames of a generated clip"
+    if not video.exists():
+        raise DatasetError(f"{video}: expected a video file or a folder of images, found nothing there; check --video")
     frames = [_of_size(frame.image, size) for frame in islice(open_video(video), count)]
     return frames, _thirds((frames[0].shape[0], frames[0].shape[1])), f"{len(frames)} frames of {video.name}"
 

@@ -71,7 +71,7 @@ def _torchscript(_purpose: str) -> Callable[[Path, Signature], Graph]:
     def load(path: Path, signature: Signature) -> Graph:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")             # newer versions of PyTorch call TorchScript deprecated
-            module: Any = torch.jit.load(path, map_location="cpu")      # type: ignore[no-untyped-call]
+            module: Any = torch.jit.load(path, map_location="cpu")
         return _of_torch(module, len(signature[1]))
     return load
 

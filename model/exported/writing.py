@@ -70,8 +70,8 @@ def write_graphs(
 def _torchscript(graph: nn.Module, signature: Signature, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                 # newer versions of PyTorch call TorchScript deprecated
-        traced: Any = torch.jit.trace(graph, _examples(signature), check_trace=False)   # type: ignore[no-untyped-call]
-        torch.jit.save(traced, path)                                                    # type: ignore[no-untyped-call]
+        traced: Any = torch.jit.trace(graph, _examples(signature), check_trace=False)
+        torch.jit.save(traced, path)
 
 
 def _pt2(graph: nn.Module, signature: Signature, path: Path) -> None:
