@@ -32,7 +32,7 @@ class FrameEncoder:
     """
 
     def __init__(self, network: STCN, precision: str, plain: bool) -> None:
-        self.device = next(network.parameters()).device
+        self.device = network.device
         precision = resolve_precision(precision, self.device)
         plain = plain or precision == "fp64"
         self.plain, self.precision = plain, "fp32" if plain and precision != "fp64" else precision

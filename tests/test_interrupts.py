@@ -46,6 +46,8 @@ CASES = [
                 "--annotations {0}/DAVIS/Annotations/480p --results {0}/DAVIS/Annotations/480p --year 2017"),
     Interrupted("scripts.training_curves", "scripts.training_curves.read_curves", "{0} --output {0}/out.png"),
     Interrupted("scripts.convert_checkpoint", "scripts.convert_checkpoint.load_network", "{0}/tiny.pth {0}/out.pth"),
+    Interrupted("scripts.export", "scripts.export.write_graphs",
+                "--weights {0}/tiny.pth --size 48 64 --to torchscript --output {0}/out"),
     Interrupted("scripts.calibrate_confidence", "inference.segmenter.VideoSegmenter.step",
                 "--weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("scripts.benchmark", "scripts.benchmark.machine", "--output {0}/out.jsonl"),
