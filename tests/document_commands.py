@@ -49,7 +49,7 @@ NOT_RUN = {
     "ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 bash scripts/test.sh": "it runs these tests",
     "bash scripts/gpu_check.sh": "it needs a GPU",
     "tensorboard": "a server that runs until it is stopped",
-    "python scripts/reproduce.py --youtube-root": "scores of the server; tests/test_reproduce.py gives some",
+    "python scripts/reproduce.py --youtube-root": "scores of the server; tests/test_reproduce_tables.py gives some",
     "torchrun": "several processes, on GPUs; tests/test_several_processes.py starts some",
     "python scripts/convert_checkpoint.py": "weights of the thesis's full network; tests/test_checkpoint.py",
     "python scripts/benchmark.py": "minutes of measuring; tests/test_benchmark.py runs its sections",
