@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
     selection, processes = options[SelectionOptions], Processes.of_evaluation()
     check_output(sources.output)
     plan = make_plan(selected(read_items(), selection.table, selection.figure), sources, runtime)
-    works = open_all(plan, EVALUATIONS, runtime)
+    works, unreadable = open_all(plan, EVALUATIONS, runtime)
+    plan = Plan(plan.items, [work.run for work in works], plan.lacking | unreadable)
     if not selection.page:
         if processes.first:
             print_plan(plan, works, runtime, processes.count)

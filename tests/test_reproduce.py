@@ -1,5 +1,6 @@
 """The thesis's experiments: which runs its tables need, what they are called with, and how long they take."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from inference.report.thesis import reference
 from inference.reproduction.estimate import Estimate, beginning, duration, estimate_table, typical
 from inference.reproduction.experiments import FILE, experiments_of, read_items, selected
 from inference.reproduction.plan import SourceOptions, make_plan
+from inference.reproduction.results import UNFINISHED
 from inference.runtime import RuntimeOptions
 from model.errors import CheckpointError, ConfigError
 from scripts.reproduce import EVALUATIONS, main
@@ -173,3 +175,23 @@ def test_the_plan_writes_nothing(tmp_path, weights, capsys):
     assert "| youtube-every-5          | table 2   | no --youtube-root |" in printed
     assert not (tmp_path / "out").exists()
     assert set(EVALUATIONS) == {run.data_set.command for run in experiments_of(ITEMS)}
+
+
+def test_a_page_without_runs_and_without_the_data_of_a_year(tmp_path, weights, capsys):
+    make_davis(tmp_path / "DAVIS", {"val": 1}, 3, (32, 48), progress=False)
+    main(["--davis-root", str(tmp_path / "DAVIS"), "--weights", str(weights), "--device", "cpu", "--table", "1",
+          "--figure", "9", "11", "--output", str(tmp_path / "out"), "--page"])
+    page = (tmp_path / "out/reproduction.md").read_text()
+    reasons = dict(re.findall(r"^\| (davis\S+|youtube\S+) +\| .*? \| (.*?) +\|$", page, re.MULTILINE))
+    assert len(reasons) == 12
+    assert reasons["davis17-lfu-2"] == UNFINISHED
+    assert re.search(r"2016/val.txt: expected the list of split val, found 2017/val.txt", reasons["davis16-lfu-2"])
+    assert reasons["youtube-lfu-4"] == "no --youtube-root"
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == []
+    assert "eval_davis.py" in page
+    assert "--year 2016" not in page
+
+
+def test_data_that_are_nowhere_are_refused(tmp_path, weights, refused):
+    with refused("nowhere: expected the DAVIS folder .*check --davis-root"):
+        main(["--davis-root", str(tmp_path / "nowhere"), "--weights", str(weights), "--output", str(tmp_path / "out")])

@@ -12,7 +12,7 @@ from inference.report.pictures import capacity_figure, picture
 from inference.report.runs import Run
 from inference.report.server_scores import SOURCE
 from inference.report.tables import Table
-from inference.reproduction.experiments import Experiment, Item
+from inference.reproduction.experiments import Experiment, Item, experiments_of
 from inference.reproduction.plan import Plan
 from inference.reproduction.results import Results
 from inference.reproduction.tables import capacity_table, notes_of, table_of
@@ -24,6 +24,7 @@ PICTURED = 3                                 # sequences of a figure with masks 
 
 def write_reproduction(output: Path, plan: Plan, results: Results, davis_root: Path | None) -> Path:
     """Write OUTPUT/reproduction.md with its CSVs and pictures, and reproduction.html, which contains them."""
+    output.mkdir(parents=True, exist_ok=True)
     lines = ["# The tables and figures of the thesis", "", *introduction(results)]
     lines += not_run(plan.items, results)
     for item in plan.items:
@@ -55,7 +56,10 @@ def not_run(items: Sequence[Item], results: Results) -> list[str]:
     """A table of the runs without numbers, what needs them, and why; nothing if there are none."""
     if not results.reasons:
         return []
-    rows = [[experiment.name, _needed_by(experiment, items), reason] for experiment, reason in results.reasons.items()]
+    rows = [
+        [experiment.name, _needed_by(experiment, items), results.reasons[experiment].replace("|", "/")]
+        for experiment in experiments_of(items) if experiment in results.reasons
+    ]
     table = Table("not-run", ["run", "needed by", "why"], rows, words=3)
     return ["## What is missing", "", table.markdown(), ""]
 

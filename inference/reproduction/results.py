@@ -46,8 +46,7 @@ def collect(plan: Plan, works: Sequence[Work], server_scores: Path | None) -> Re
         runs[experiment] = run
         if not run.scores:
             reasons[experiment] = UNSCORED
-    order = experiments_of(plan.items)
-    return Results(runs, {experiment: reasons[experiment] for experiment in order if experiment in reasons})
+    return Results(runs, reasons)
 
 
 def check_names(given: Iterable[str], known: Sequence[str], file: Path | None) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from dataset.errors import DatasetError
 from dataset.folder import FolderSequence
 from inference.data_options import DavisOptions, YouTubeOptions
+from inference.reproduction.experiments import Experiment
 from inference.reproduction.plan import Plan, PlannedRun
 from inference.run.folder import RunFolder
 from inference.run.record import read_run, refuse_other_settings
@@ -51,26 +53,34 @@ class Work:
         return (self.folder.output / ARCHIVE).is_file() if self.run.experiment.youtube else "scores" in record
 
 
-def open_all(plan: Plan, evaluations: Mapping[str, Evaluation], runtime: RuntimeOptions) -> list[Work]:
-    """The runs of a plan, in its order; each data set is read once.
+def open_all(
+    plan: Plan, evaluations: Mapping[str, Evaluation], runtime: RuntimeOptions
+) -> tuple[list[Work], dict[Experiment, str]]:
+    """The runs of a plan, in its order, and why others cannot be done: their data set is not in its folder.
 
-    Raises RunError for a folder that holds a run with other settings, and what reading data and weights raises.
+    Raises DatasetError if this holds for all runs, RunError for a folder that holds a run with other settings, and
+    what reading weights raises.
     """
-    read: dict[str, list[FolderSequence]] = {}
-    works = []
+    read: dict[str, list[FolderSequence] | DatasetError] = {}         # each data set once
+    works, unreadable = [], {}
     for run in plan.runs:
-        evaluation = evaluations[run.experiment.data_set.command]
+        evaluation, data = evaluations[run.experiment.data_set.command], run.experiment.data
         options = evaluation.parser().parse(list(run.arguments))
-        data = options[YouTubeOptions if run.experiment.youtube else DavisOptions]
-        if run.experiment.data not in read:
-            read[run.experiment.data] = data.read()
+        if data not in read:
+            read[data] = _read(options[YouTubeOptions if run.experiment.youtube else DavisOptions])
+        sequences = read[data]
+        if isinstance(sequences, DatasetError):
+            unreadable[run.experiment] = str(sequences)
+            continue
         folder = evaluation.folder_of(options, runtime)
         if folder.file.exists():
             earlier = folder.earlier_settings(f"remove {folder.output}")
-            refuse_other_settings(folder.file, earlier, folder.settings, f"choose another --output, or remove "
-                                                                         f"{folder.output}")
-        works.append(Work(run, evaluation, options, read[run.experiment.data], folder))
-    return works
+            remedy = f"choose another --output, or remove {folder.output}"
+            refuse_other_settings(folder.file, earlier, folder.settings, remedy)
+        works.append(Work(run, evaluation, options, sequences, folder))
+    if not works:
+        raise DatasetError(next(iter(unreadable.values())))
+    return works, unreadable
 
 
 def do_all(works: Iterable[Work], processes: Processes) -> None:
@@ -84,3 +94,10 @@ def do_all(works: Iterable[Work], processes: Processes) -> None:
         if processes.first:
             print(f"run {number} of {len(unfinished)}: {work.run.experiment.name}", flush=True)
         work.evaluation.main(list(work.run.arguments))
+
+
+def _read(data: DavisOptions | YouTubeOptions) -> list[FolderSequence] | DatasetError:
+    try:
+        return list(data.read())
+    except DatasetError as error:
+        return error
