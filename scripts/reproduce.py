@@ -31,7 +31,7 @@ from inference.reproduction.estimate import estimate, estimate_table
 from inference.reproduction.experiments import read_items, selected
 from inference.reproduction.page import check_output, not_run, write_reproduction
 from inference.reproduction.plan import Plan, SourceOptions, make_plan
-from inference.reproduction.results import Results, collect
+from inference.reproduction.results import Results, collect, scores_of
 from inference.reproduction.work import Evaluation, Work, do_all, open_all
 from inference.runtime import RuntimeOptions
 from model.processes import Processes
@@ -57,7 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
     sources, runtime = options[SourceOptions], options[RuntimeOptions].resolved()
     selection, processes = options[SelectionOptions], Processes.of_evaluation()
     check_output(sources.output)
-    plan = make_plan(selected(read_items(), selection.table, selection.figure), sources, runtime)
+    items = read_items()
+    server = scores_of(sources.server_scores, items)
+    plan = make_plan(selected(items, selection.table, selection.figure), sources, runtime)
     works, unreadable = open_all(plan, EVALUATIONS, runtime)
     plan = Plan(plan.items, [work.run for work in works], plan.lacking | unreadable)
     if not selection.page:
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         do_all(works, processes)
     if processes.first:
-        results = collect(plan, works, sources.server_scores)
+        results = collect(plan, works, server)
         page = write_reproduction(sources.output, plan, results, sources.davis_root)
         print(f"wrote {page} and {page.with_suffix('.html')}")
 

@@ -192,6 +192,8 @@ def test_a_page_without_runs_and_without_the_data_of_a_year(tmp_path, weights, c
     assert "--year 2016" not in page
 
 
-def test_data_that_are_nowhere_are_refused(tmp_path, weights, refused):
+def test_data_that_are_nowhere_and_a_file_for_the_page_are_refused(tmp_path, weights, refused):
+    with refused("tiny.pth: expected a folder for the runs and the page, found a file; choose another"):
+        main(["--davis-root", str(tmp_path), "--weights", str(weights), "--output", str(weights)])
     with refused("nowhere: expected the DAVIS folder .*check --davis-root"):
         main(["--davis-root", str(tmp_path / "nowhere"), "--weights", str(weights), "--output", str(tmp_path / "out")])

@@ -13,7 +13,7 @@ from inference.report.runs import read_runs
 from inference.reproduction.experiments import experiments_of
 from inference.reproduction.page import not_run
 from inference.reproduction.plan import SourceOptions, make_plan
-from inference.reproduction.results import UNFINISHED, UNSCORED, Results, check_names, collect
+from inference.reproduction.results import UNFINISHED, UNSCORED, Results, collect, scores_of
 from inference.reproduction.tables import capacity_table, table_of
 from inference.reproduction.work import Work
 from inference.run.folder import RunFolder
@@ -129,10 +129,11 @@ def test_what_is_missing_names_the_tables_that_need_it(tmp_path):
     assert not_run(ITEMS, Results({}, {})) == []
 
 
-def test_scores_of_unknown_runs_are_refused():
-    check_names(["youtube-lfu-2"], ["youtube-lfu-2", "youtube-every-5"], Path("scores.csv"))
-    with pytest.raises(DatasetError, match=r"scores.csv: run lfu2: expected the name of a run \(youtube-lfu-2\)"):
-        check_names(["lfu2"], ["youtube-lfu-2"], Path("scores.csv"))
+@pytest.mark.parametrize("name", ["lfu2", "davis17-lfu-2"])
+def test_scores_of_unknown_runs_are_refused(name, tmp_path):
+    (tmp_path / "scores.csv").write_text(f"run,overall,j_seen,f_seen,j_unseen,f_unseen\n{name},0.7,0.7,0.7,0.7,0.7\n")
+    with pytest.raises(DatasetError, match=rf"scores.csv: run {name}: expected the folder of a run .*youtube-lfu-2"):
+        scores_of(tmp_path / "scores.csv", ITEMS)
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_scores_of_the_server_come_into_the_table(unscored, tmp_path):
     (tmp_path / "scores.csv").write_text(
         "run,overall,j_seen,f_seen,j_unseen,f_unseen\nyoutube-lfu-2,0.75,0.8,0.9,0.6,0.7\n")
     for file, numbers in ((None, [""] * 5), (tmp_path / "scores.csv", ["75.0", "80.0", "60.0", "90.0", "70.0"])):
-        found = collect(plan, [work], file)
+        found = collect(plan, [work], scores_of(file, ITEMS))
         assert rows_of(table_of(plan.items[0], found), "YouTube-VOS valid", "LFU 2", "ours") == [numbers]
         assert [reason for run, reason in found.reasons.items() if run.method == "LFU 2"] == [UNSCORED] * (not file)
 
@@ -167,7 +168,7 @@ def test_a_run_is_complete_with_all_its_parts(lost, unscored):
     path = work.run.folder / lost
     path.rmdir() if path.is_dir() else path.unlink()
     assert not work.complete
-    assert list(collect(plan, [work], None).reasons.values()) == [UNFINISHED]
+    assert list(collect(plan, [work], scores_of(None, ITEMS)).reasons.values()) == [UNFINISHED]
 
 
 def test_a_run_over_fewer_sequences_is_not_complete(unscored):

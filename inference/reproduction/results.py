@@ -28,10 +28,16 @@ class Results:
         return [self.runs[experiment] for experiment in item.experiments if experiment in self.runs]
 
 
-def collect(plan: Plan, works: Sequence[Work], server_scores: Path | None) -> Results:
-    """Read the runs that are complete. Raises DatasetError for a damaged record, and for scores of unknown runs."""
-    given = read_server_scores(server_scores) if server_scores else {}
-    check_names(given, [experiment.name for experiment in experiments_of(plan.items)], server_scores)
+@dataclass(frozen=True)
+class ServerScores:
+    """The scores of runs by the names of their folders, in [0, 1], and the file that they were read from."""
+
+    file: Path | None
+    scores: dict[str, dict[str, float]]
+
+
+def collect(plan: Plan, works: Sequence[Work], server: ServerScores) -> Results:
+    """Read the runs that are complete. Raises DatasetError for a damaged record."""
     runs: dict[Experiment, Run] = {}
     reasons = dict(plan.lacking)
     for work in works:
@@ -41,20 +47,23 @@ def collect(plan: Plan, works: Sequence[Work], server_scores: Path | None) -> Re
             continue
         (run,) = read_runs([work.run.folder])
         run = replace(run, title=_title(run, experiment))
-        if experiment.name in given and not run.scores:
-            run = replace(run, scores=given[experiment.name], about=run.about | {SOURCE: str(server_scores)})
+        if experiment.name in server.scores and not run.scores:
+            run = replace(run, scores=server.scores[experiment.name], about=run.about | {SOURCE: str(server.file)})
         runs[experiment] = run
         if not run.scores:
             reasons[experiment] = UNSCORED
     return Results(runs, reasons)
 
 
-def check_names(given: Iterable[str], known: Sequence[str], file: Path | None) -> None:
-    """Raises DatasetError for scores of a run that no experiment has."""
-    for name in given:
+def scores_of(file: Path | None, items: Iterable[Item]) -> ServerScores:
+    """Read the scores that the server gave; none without a file. Raises DatasetError for a run that no item needs."""
+    scores = read_server_scores(file) if file else {}
+    known = [experiment.name for experiment in experiments_of(items) if experiment.youtube]
+    for name in scores:
         if name not in known:
-            raise DatasetError(f"{file}: run {name}: expected the name of a run ({', '.join(known)}), found another; "
-                               "correct the name, or leave out --table and --figure")
+            raise DatasetError(f"{file}: run {name}: expected the folder of a run of YouTube-VOS ({', '.join(known)}), "
+                               "found another name; correct it")
+    return ServerScores(file, scores)
 
 
 def other_data(run: Run) -> str | None:
