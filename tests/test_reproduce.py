@@ -109,8 +109,8 @@ def test_commands_have_the_settings_of_their_methods():
     assert banks["davis16-dropout"] == banks["youtube-every-5"] == MemoryOptions("every_k", None, 5, 20)
     assert {parsed[RuntimeOptions] for parsed in options.values()} == {runtime}
     assert " ".join(runs["youtube-dropout"].arguments) == (
-        "--youtube-root Y --zip --all-frames-root A --weights d.pth --memory every_k --memory-every 5 --top-k 20 "
-        "--device cpu --precision bf16 --output out/youtube-dropout")
+        "--youtube-root Y --resize stcn --zip --all-frames-root A --weights d.pth --memory every_k "
+        "--memory-every 5 --top-k 20 --device cpu --precision bf16 --output out/youtube-dropout")
     assert runs["davis16-lfu-2"].arguments[:6] == ("--davis-root", "D", "--year", "2016", "--weights", "w.pth")
 
 

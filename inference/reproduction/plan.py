@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from inference.errors import RunError
 from inference.options import Options, option
@@ -27,6 +27,8 @@ class SourceOptions(Options):
         None, "labels of YouTube-VOS valid, if you have them: folder of <video>/<frame>.png", metavar="DIR")
     seen_from: Path | None = option(
         None, "meta.json of YouTube-VOS train, whose categories are the seen ones; with --ground-truth", metavar="META")
+    resize: Literal["area", "stcn"] = option(
+        "stcn", "frames of YouTube-VOS: stcn: as STCN's code resizes them; area: as eval_youtube.py does by default")
     weights: Path | None = option(
         None, "network without a regularizer, such as stcn.pth, or a run folder of train.py", metavar="FILE")
     dropout_weights: Path | None = option(
@@ -89,7 +91,7 @@ def planned_run(experiment: Experiment, sources: SourceOptions, runtime: Runtime
     folder = sources.output / experiment.name
     words: list[object] = []
     if experiment.youtube:
-        words += ["--youtube-root", sources.youtube_root, "--zip"]
+        words += ["--youtube-root", sources.youtube_root, "--resize", sources.resize, "--zip"]
         for name in ("all_frames_root", "ground_truth", "seen_from"):
             words += [_flag(name), value] if (value := getattr(sources, name)) is not None else []
     else:
