@@ -24,7 +24,7 @@ from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from inference.views import ViewOptions
 from model.processes import Processes
-from scripts.arguments import CommandParser
+from scripts.arguments import CommandParser, Parsed
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,9 @@ class LabelOptions(Options):
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse(arguments)
     data, run, runtime = options[DavisOptions], options[RunOptions], options[RuntimeOptions].resolved()
-    views, memory, labels = options[ViewOptions], options[MemoryOptions], options[LabelOptions]
+    views, memory = options[ViewOptions], options[MemoryOptions]
     sequences, processes = data.read(), Processes.of_evaluation()
-    folder = run_folder("eval_davis", run, runtime, [views, memory, data, labels], processes=processes.count)
-    folder = replace(folder, black_and_white=data.year == 2016 and labels.labels == "archive")
+    folder = folder_of(options, runtime, processes.count)
     segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
     record = run_sequences(sequences, segmenter, folder, processes, run.overwrite)
     if not processes.first:
@@ -54,6 +53,14 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         print("not scored: the annotations stop after the first frame")
     print(describe(record["totals"]))
+
+
+def folder_of(options: Parsed, runtime: RuntimeOptions, processes: int = 1) -> RunFolder:
+    """The folder of the run that the options describe, with its settings. runtime: resolved."""
+    data, labels = options[DavisOptions], options[LabelOptions]
+    groups = [options[ViewOptions], options[MemoryOptions], data, labels]
+    folder = run_folder("eval_davis", options[RunOptions], runtime, groups, processes=processes)
+    return replace(folder, black_and_white=data.year == 2016 and labels.labels == "archive")
 
 
 def score(sequences: list[FolderSequence], record: dict[str, Any], folder: RunFolder, data: DavisOptions) -> None:

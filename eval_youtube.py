@@ -24,7 +24,7 @@ from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.youtube import score_videos, seen_and_unseen
 from inference.views import ViewOptions
 from model.processes import Processes
-from scripts.arguments import CommandParser
+from scripts.arguments import CommandParser, Parsed
 
 
 @command(less=f"a smaller --short-side, {LESS_MEMORY}")
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     data, run, runtime = options[YouTubeOptions], options[RunOptions], options[RuntimeOptions].resolved()
     views, memory, results = options[ViewOptions], options[MemoryOptions], options[ResultOptions]
     videos, processes = data.read(), Processes.of_evaluation()
-    folder = run_folder("eval_youtube", run, runtime, [views, memory, data], MASKS, processes.count)
+    folder = folder_of(options, runtime, processes.count)
     segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
     record = run_sequences(
         videos, segmenter, folder, processes, run.overwrite,
@@ -46,6 +46,12 @@ def main(arguments: list[str] | None = None) -> None:
     if not run.no_score:
         score(videos, record, folder, results, data.youtube_root)
     print(describe(record["totals"]))
+
+
+def folder_of(options: Parsed, runtime: RuntimeOptions, processes: int = 1) -> RunFolder:
+    """The folder of the run that the options describe, with its settings. runtime: resolved."""
+    groups = [options[ViewOptions], options[MemoryOptions], options[YouTubeOptions]]
+    return run_folder("eval_youtube", options[RunOptions], runtime, groups, MASKS, processes)
 
 
 def score(

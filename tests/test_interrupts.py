@@ -41,6 +41,8 @@ CASES = [
     Interrupted("scripts.policy_lab", "scripts.policy_lab.KeyFolder.read", "replay --keys {0} --output {0}/out"),
     Interrupted("scripts.policy_lab", "scripts.policy_lab.ReplayFolder.read_settings", "correlate --replay {0}"),
     Interrupted("scripts.report", "scripts.report.read_runs", "{0} --output {0}/out.md"),
+    Interrupted("scripts.reproduce", "inference.segmenter.VideoSegmenter.step",
+                "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --table 7 --output {0}/out"),
     Interrupted("scripts.explain", "scripts.explain.read_run", "--run {0} --output {0}/out"),
     Interrupted("scripts.score_results", "inference.scoring.davis.score_sequence",
                 "--annotations {0}/DAVIS/Annotations/480p --results {0}/DAVIS/Annotations/480p --year 2017"),
