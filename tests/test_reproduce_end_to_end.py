@@ -34,7 +34,8 @@ def command(tmp_path_factory) -> list[str]:
     (root / "meta.json").write_text(json.dumps({"videos": {"seen": {"objects": {"1": {"category": "shape"}}}}}))
     _rename_a_category(root / "YouTube/valid/meta.json")
     words = ["--davis-root", root / "DAVIS", "--youtube-root", root / "YouTube/valid", "--resize", "area",
-             "--device", "cpu", "--ground-truth", root / "YouTube/valid_ground_truth/Annotations", "--seen-from", root / "meta.json"]
+             "--device", "cpu", "--ground-truth", root / "YouTube/valid_ground_truth/Annotations",
+             "--seen-from", root / "meta.json"]
     for seed, flag in enumerate(("--weights", "--dropout-weights", "--reallocation-weights")):
         torch.manual_seed(seed)
         save_network(root / f"{seed}.pth", STCN(TINY))
