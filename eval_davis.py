@@ -7,7 +7,8 @@ official toolkit's two CSVs. To resume a stopped run, run the same command again
 torchrun --nproc-per-node 2 eval_davis.py ...
 """
 
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from dataset.davis import has_full_ground_truth
 from dataset.folder import FolderSequence
@@ -15,6 +16,7 @@ from inference.commands import LESS_MEMORY, command
 from inference.data_options import DavisOptions
 from inference.evaluation import RunOptions, make_segmenter, run_folder
 from inference.memory import MemoryOptions
+from inference.options import Options, option
 from inference.run.folder import RunFolder
 from inference.run.record import describe, write_json
 from inference.run.runner import run_sequences
@@ -22,7 +24,15 @@ from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.davis import format_table, global_statistics, score_results, write_csvs
 from inference.views import ViewOptions
 from model.processes import Processes
-from scripts.arguments import CommandParser
+from scripts.arguments import CommandParser, Parsed
+
+
+@dataclass(frozen=True)
+class LabelOptions(Options):
+    """What the values of the written masks are."""
+
+    labels: Literal["numbers", "archive"] = option(
+        "numbers", "numbers: the objects'; archive: as in the archive of the year, which for 2016 is 255 in gray PNGs")
 
 
 @command(less=LESS_MEMORY)
@@ -31,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     data, run, runtime = options[DavisOptions], options[RunOptions], options[RuntimeOptions].resolved()
     views, memory = options[ViewOptions], options[MemoryOptions]
     sequences, processes = data.read(), Processes.of_evaluation()
-    folder = run_folder("eval_davis", run, runtime, [views, memory, data], processes=processes.count)
+    folder = folder_of(options, runtime, processes.count)
     segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
     record = run_sequences(sequences, segmenter, folder, processes, run.overwrite)
     if not processes.first:
@@ -43,6 +53,14 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         print("not scored: the annotations stop after the first frame")
     print(describe(record["totals"]))
+
+
+def folder_of(options: Parsed, runtime: RuntimeOptions, processes: int = 1) -> RunFolder:
+    """The folder of the run that the options describe, with its settings. runtime: resolved."""
+    data, labels = options[DavisOptions], options[LabelOptions]
+    groups = [options[ViewOptions], options[MemoryOptions], data, labels]
+    folder = run_folder("eval_davis", options[RunOptions], runtime, groups, processes=processes)
+    return replace(folder, black_and_white=data.year == 2016 and labels.labels == "archive")
 
 
 def score(sequences: list[FolderSequence], record: dict[str, Any], folder: RunFolder, data: DavisOptions) -> None:
@@ -59,7 +77,7 @@ def score(sequences: list[FolderSequence], record: dict[str, Any], folder: RunFo
 
 def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
-    for kind in (DavisOptions, RunOptions, RuntimeOptions, ViewOptions):
+    for kind in (DavisOptions, LabelOptions, RunOptions, RuntimeOptions, ViewOptions):
         parser.add_options(kind)
     parser.add_options(MemoryOptions, title="memory bank")
     parser.add_config()

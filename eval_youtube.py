@@ -8,41 +8,23 @@ for the server. Scores the masks if ground truth is available. To resume a stopp
 Several processes share the videos: torchrun --nproc-per-node 2 eval_youtube.py ...
 """
 
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset.files import atomic_write
-from dataset.image_files import list_images
 from dataset.youtube import YouTubeSequence, read_categories
 from inference.commands import LESS_MEMORY, command
 from inference.data_options import YouTubeOptions
 from inference.evaluation import RunOptions, make_segmenter, run_folder
 from inference.memory import MemoryOptions
-from inference.options import Options, option
 from inference.run.folder import RunFolder
 from inference.run.record import describe, write_json
 from inference.run.runner import run_sequences
+from inference.run.submission import MASKS, NOT_SCORED, ResultOptions, required_truths, write_zip
 from inference.runtime import RuntimeOptions, load_for
 from inference.scoring.youtube import score_videos, seen_and_unseen
 from inference.views import ViewOptions
 from model.processes import Processes
-from scripts.arguments import CommandParser
-
-MASKS = "Annotations"
-
-
-@dataclass(frozen=True)
-class ResultOptions(Options):
-    """What is made of the masks."""
-
-    zip: bool = option(False, "also write OUTPUT/submission.zip for the server", recorded=False)
-    ground_truth: Path | None = option(
-        None, "folder of <video>/<frame>.png to score against (default: the root's Annotations, if they cover the "
-        "required frames)", metavar="DIR", recorded=False)
-    seen_from: Path | None = option(
-        None, "the training set's meta.json: its categories are the seen ones", metavar="META", recorded=False)
+from scripts.arguments import CommandParser, Parsed
 
 
 @command(less=f"a smaller --short-side, {LESS_MEMORY}")
@@ -51,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     data, run, runtime = options[YouTubeOptions], options[RunOptions], options[RuntimeOptions].resolved()
     views, memory, results = options[ViewOptions], options[MemoryOptions], options[ResultOptions]
     videos, processes = data.read(), Processes.of_evaluation()
-    folder = run_folder("eval_youtube", run, runtime, [views, memory, data], MASKS, processes.count)
+    folder = folder_of(options, runtime, processes.count)
     segmenter = make_segmenter(load_for(runtime, run.weights), runtime, views, memory)
     record = run_sequences(
         videos, segmenter, folder, processes, run.overwrite,
@@ -62,19 +44,23 @@ def main(arguments: list[str] | None = None) -> None:
     if results.zip:
         print(f"wrote {write_zip(run.output, [video.name for video in videos])}")
     if not run.no_score:
-        score(videos, record, folder, results, results.ground_truth or data.youtube_root / MASKS)
+        score(videos, record, folder, results, data.youtube_root)
     print(describe(record["totals"]))
 
 
+def folder_of(options: Parsed, runtime: RuntimeOptions, processes: int = 1) -> RunFolder:
+    """The folder of the run that the options describe, with its settings. runtime: resolved."""
+    groups = [options[ViewOptions], options[MemoryOptions], options[YouTubeOptions]]
+    return run_folder("eval_youtube", options[RunOptions], runtime, groups, MASKS, processes)
+
+
 def score(
-    videos: list[YouTubeSequence], record: dict[str, Any], folder: RunFolder, results: ResultOptions, truth_root: Path
+    videos: list[YouTubeSequence], record: dict[str, Any], folder: RunFolder, results: ResultOptions, root: Path
 ) -> None:
     """Score if the ground truth covers every required frame; add the scores to run.json."""
-    found = {video.name: {path.stem: path for path in list_images(truth_root / video.name)} for video in videos}
-    truths = {v.name: {name: path for name, path in found[v.name].items() if name in v.required} for v in videos}
-    if results.ground_truth is None and any(len(truths[v.name]) < len(v.required) for v in videos):
-        print("not scored: the annotations do not cover the required frames; the server has them (--ground-truth DIR "
-              "if you do)")
+    truths = required_truths(videos, root, results.ground_truth)
+    if truths is None:
+        print(NOT_SCORED)
         return
     seen = None if results.seen_from is None else read_categories(results.seen_from)
     scores = score_videos(truths, folder.output / MASKS, {video.name: video.categories for video in videos})
@@ -83,17 +69,6 @@ def score(
     if seen is None:
         print("note: no --seen-from, so all categories count as seen")
     write_json(folder.file, record)
-
-
-def write_zip(output: Path, videos: list[str]) -> Path:
-    """OUTPUT/submission.zip with Annotations/<video>/<frame>.png, as the server asks for; written atomically."""
-    archive = output / "submission.zip"
-    with atomic_write(archive) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
-        for video in videos:
-            for mask in sorted((output / MASKS / video).glob("*.png")):
-                undated = zipfile.ZipInfo(f"{MASKS}/{video}/{mask.name}")      # the same masks, the same bytes
-                file.writestr(undated, mask.read_bytes())
-    return archive
 
 
 def parser() -> CommandParser:

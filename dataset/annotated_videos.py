@@ -36,12 +36,15 @@ class AnnotatedVideos:
     def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8, 0 to `request.max_objects`.
 
-        Objects are drawn from those visible in the first frame of the clip and numbered from 1. Raises DatasetError
-        for files that cannot be read and for an annotation of another shape than its frame.
+        Objects are drawn from those visible in the first frame of the clip (`request.skip_small`: and not small there)
+        and numbered from 1. Raises DatasetError for files that cannot be read and for an annotation of another shape
+        than its frame.
         """
         for _ in range(ATTEMPTS):
             frames, labels = self._draw(self.videos[item], request, rng)
             visible = np.setdiff1d(np.unique(labels[0]), (0, VOID))
+            if request.skip_small:
+                visible = _large_enough(labels, visible)
             if len(visible):
                 break
         chosen = rng.permutation(visible)[:request.max_objects]
@@ -69,6 +72,18 @@ class AnnotatedVideos:
         image = read_image(frame)
         labels = labels_at_size(read_labels(annotation), image.shape[:2], annotation, frame)
         return image, ((labels > 0).astype(np.uint8) if self.binary else labels)
+
+
+def _large_enough(labels: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """The objects whose first mask tells what they are, as STCN chooses them in BL30K. labels: [FRAMES, crop, crop].
+
+    In a crop of 384 x 384, a mask of more than 900 pixels does; one of more than 100 does if the object has fewer than
+    400 in both other frames, so that it is always small.
+    """
+    unit = labels[0].size / 384 ** 2
+    areas = np.array([[(frame == number).sum() for number in objects] for frame in labels])
+    first, later = areas[0], areas[1:].max(0)
+    return objects[(first > 900 * unit) | ((first > 100 * unit) & (later < 400 * unit))]
 
 
 def video_names(folder: Path) -> list[str]:

@@ -31,6 +31,7 @@ class ClipRequest:
     max_objects: int = 2
     thin_plate: float = 0.0     # probability that a frame is warped by a thin-plate spline (still images only)
     area: tuple[float, float] = (0.36, 1.0)     # share of a video frame that its crop shows
+    skip_small: bool = False    # choose no object that is small in the clip's first frame but not later
 
 
 @dataclass(frozen=True)

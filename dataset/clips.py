@@ -56,6 +56,7 @@ class ClipConfig:
     max_objects: int = 2
     thin_plate: float = 0.0         # probability of a thin-plate-spline warp of still images (STCN: 0.33)
     video_area: tuple[float, float] = (0.36, 1.0)               # share of a video frame that its crop shows
+    skip_small: bool = False        # videos: no object that is small in the clip's first frame but not later (BL30K)
     gaps: tuple[int, ...] = (5, 10, 15, 20, 25, 5)              # largest gap, in video frames ...
     gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... which changes at these shares of the iterations
 
@@ -105,7 +106,8 @@ class Clips(Dataset[dict[str, torch.Tensor | int]]):
         gap = self.config.max_gap(progress)
         config = self.config
         frames, labels = self.sources[number].clip(
-            item, ClipRequest(config.crop, gap, config.max_objects, config.thin_plate, config.video_area),
+            item, ClipRequest(config.crop, gap, config.max_objects, config.thin_plate, config.video_area,
+                              config.skip_small),
             np.random.default_rng((self.seed, _SAMPLE, index)),
         )
         return {

@@ -49,8 +49,13 @@ class WindowDecoding(FullDecoding):
     """Decodes only where an object can be.
 
     The evidence is the soft mask of the memory entries: each value has one more channel with it, which a read
-    propagates to the current frame.
+    propagates to the current frame. Raises ValueError for an exported network, whose decoder is one graph.
     """
+
+    def __init__(self, network: STCN, at_once: int | None = None) -> None:
+        super().__init__(network, at_once)
+        if not hasattr(network, "decoder"):
+            raise ValueError("decode: expected full for an exported network, found window, which needs its layers")
 
     def encode_value(self, image: Tensor, features: FrameFeatures, masks: Tensor) -> Tensor:
         values = super().encode_value(image, features, masks)

@@ -32,7 +32,7 @@ class FrameEncoder:
     """
 
     def __init__(self, network: STCN, precision: str, plain: bool) -> None:
-        self.device = next(network.parameters()).device
+        self.device = network.device
         precision = resolve_precision(precision, self.device)
         plain = plain or precision == "fp64"
         self.plain, self.precision = plain, "fp32" if plain and precision != "fp64" else precision
@@ -46,7 +46,7 @@ class FrameEncoder:
         return torch.float64 if self.precision == "fp64" else torch.float32
 
     def encode(self, frame: np.ndarray) -> Encoded:
-        """Encode a frame [H, W, 3] uint8 RGB."""
+        """Encode a frame [H, W, 3] uint8 RGB (or float32 in the same units)."""
         if self.network.compiled:
             torch.compiler.cudagraph_mark_step_begin()      # graphs may overwrite the outputs of the previous frame
         image = upload(frame, self.device).permute(2, 0, 1)
@@ -55,10 +55,12 @@ class FrameEncoder:
         return Encoded(image, self.network.encode_key(image))
 
 
-def checked_frame(frame: np.ndarray, size: tuple[int, int] | None, index: int) -> tuple[int, int]:
-    """The size (H, W) of frame `index`. Raises ValueError for anything but [H, W, 3] uint8 of `size` (None: any)."""
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        raise ValueError(f"frame {index}: expected [H, W, 3] uint8 RGB, found {frame.shape} {frame.dtype}")
+def checked_frame(
+    frame: np.ndarray, size: tuple[int, int] | None, index: int, dtype: type[np.generic] = np.uint8
+) -> tuple[int, int]:
+    """The size (H, W) of frame `index`. Raises ValueError for anything but [H, W, 3] `dtype` of `size` (None: any)."""
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != dtype:
+        raise ValueError(f"frame {index}: expected [H, W, 3] {dtype.__name__} RGB, found {frame.shape} {frame.dtype}")
     found = (frame.shape[0], frame.shape[1])
     if size not in (None, found):
         raise ValueError(f"frame {index}: expected the video's size {size}, found {found}")

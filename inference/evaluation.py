@@ -39,7 +39,7 @@ def make_segmenter(
     """A segmenter with a bank of its own for each view; `more` goes to `kind`. network: of `load_for`."""
     return ViewSegmenter([
         kind(network, make_bank(memory), memory.memory_every, runtime.precision, decode=runtime.decode,
-             objects_at_once=runtime.objects_at_once, **more)
+             objects_at_once=runtime.objects_at_once, float_frames=views.resize == "stcn", **more)
         for _ in views.views
     ], views.views)
 

@@ -10,6 +10,7 @@ from inference.device import DEVICES, device_of
 from inference.options import Options, option
 from model.checkpoint import load_network
 from model.errors import ConfigError
+from model.exported.network import ExportedNetwork
 from model.fast import prepare_for_inference
 from model.network import STCN
 from model.precision import describe_auto, resolve_precision
@@ -62,9 +63,23 @@ class RuntimeOptions(Options):
 def load_for(runtime: RuntimeOptions, weights: str | Path) -> STCN:
     """The network of a weights file on the device asked for; prepared for inference, or in float64 as it is.
 
-    Raises ConfigError for a device that does not exist and CheckpointError for unusable weights.
+    Raises ConfigError for a device that does not exist, and for options that an exported network does not have;
+    CheckpointError for unusable weights.
     """
     network = load_network(weights, device_of(runtime.device))
+    if isinstance(network, ExportedNetwork):
+        _check_exported(runtime, weights)
+        return network
     if runtime.precision == "fp64":
         return network.double()
     return prepare_for_inference(network, runtime.precision, runtime.compile, runtime.tune == "auto")
+
+
+def _check_exported(runtime: RuntimeOptions, weights: str | Path) -> None:
+    """Raises ConfigError for options that need the network's own layers."""
+    given = {"--compile": runtime.compile, "--decode window": runtime.decode == "window",
+             f"--precision {runtime.precision}": runtime.precision != "fp32"}
+    for flag, wanted in given.items():
+        if wanted:
+            raise ConfigError(f"{flag}: expected the layers of a network, found the exported one in {weights}, which "
+                              f"computes whole frames in fp32; omit {flag}")

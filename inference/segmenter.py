@@ -37,11 +37,12 @@ class VideoSegmenter:
         decode: "full", or "window": decode only where an object can be (`inference.decoding`).
         objects_at_once: how many objects the network sees at once; None: all. With fewer, many objects take less memory
         and a little more time, and the masks are the same up to rounding.
+        float_frames: frames are float32 in the same units, 0 to 255, instead of uint8 (`inference.stcn_resize`).
     """
 
     def __init__(
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
-        decode: str = "full", objects_at_once: int | None = None,
+        decode: str = "full", objects_at_once: int | None = None, float_frames: bool = False,
     ) -> None:
         if decode not in DECODINGS:
             raise ValueError(f"decode: expected full or window, found {decode!r}")
@@ -55,6 +56,7 @@ class VideoSegmenter:
         self.decode, self.decoding = decode, DECODINGS[decode](self.network, objects_at_once)
         self.memory, self.memory_every = memory, memory_every
         self.memory.plain = self.encoder.plain
+        self.frame_dtype = np.float32 if float_frames else np.uint8
         self._shown: list[int] = []                # the objects of the last probabilities
         self.reset()
 
@@ -149,7 +151,7 @@ class VideoSegmenter:
         Returns [1 + objects, H, W] float32 probabilities (float64 with fp64) on the network's device, background first,
         then `self.objects`. Before the first annotation: background alone.
         """
-        size = self._size = checked_frame(frame, self._size, self.frame_index)
+        size = self._size = checked_frame(frame, self._size, self.frame_index, self.frame_dtype)
         given = {} if annotation is None else self._given_masks(annotation, size)
         self._shown = self.objects
         if not self._shown and not given:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,7 +20,9 @@ from dataset.masks import labels_in
 from inference.options import Options, option
 from inference.quality import Quality
 from inference.segmenter import VideoSegmenter
+from inference.stcn_resize import resized_frame, resized_labels, resized_size
 from inference.transfer import Download
+from model.convolution.tuned import algorithms_in_use
 from model.errors import CheckpointError, ConfigError
 from model.geometry import STRIDE
 
@@ -32,9 +34,12 @@ class View:
     short_side: int = 0       # pixels; larger frames are shrunk to it, smaller ones are not enlarged; 0: native size
     scale: float = 1.0        # applied after that
     flip: bool = False
+    resize: Literal["area", "stcn"] = "area"        # stcn: smaller frames are enlarged to the short side as well
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the view of a frame of this size; at least one cell of the network."""
+        if self.resize == "stcn":
+            return resized_size((height, width), max(round(self.short_side * self.scale), STRIDE))
         shortest = min(height, width)
         factor = self.scale * (min(1.0, self.short_side / shortest) if self.short_side else 1.0)
         height, width = (max(round(side * factor), min(side, STRIDE)) for side in (height, width))
@@ -50,6 +55,9 @@ class ViewOptions(Options):
         metavar="PIXELS")
     flip: bool = option(False, "average with the mirrored video (twice the time and memory)", label="flip")
     scales: tuple[float, ...] = option((1.0,), "average over these scales", metavar="X", label="scales {}")
+    resize: Literal["area", "stcn"] = option(
+        "area", "area: average pixels; stcn: as STCN's code for YouTube-VOS does, by cubic interpolation, and enlarge "
+        "frames that are smaller than --short-side", label="resized as by STCN")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,12 +65,16 @@ class ViewOptions(Options):
             raise ConfigError(f"--scales {[*self.scales]}: expected numbers from 0.1 to 10")
         if self.short_side and self.short_side < STRIDE:
             raise ConfigError(f"--short-side {self.short_side}: expected 0, or at least {STRIDE} pixels")
+        if self.resize == "stcn" and not self.short_side:
+            raise ConfigError("--resize stcn: expected the short side that frames get, found --short-side 0; give "
+                              "--short-side 480")
 
     @property
     def views(self) -> tuple[View, ...]:
         """Every scale, and mirrored as well with `flip`."""
         mirrored = (False, True) if self.flip else (False,)
-        return tuple(View(self.short_side, scale, flipped) for scale in self.scales for flipped in mirrored)
+        return tuple(View(self.short_side, scale, flipped, self.resize)
+                     for scale in self.scales for flipped in mirrored)
 
 
 class ViewSegmenter:
@@ -126,6 +138,11 @@ class ViewSegmenter:
         """Bytes of the entries of all views' banks."""
         return sum(segmenter.memory.bytes_held for segmenter in self.segmenters)
 
+    @property
+    def algorithms(self) -> dict[str, int]:
+        """Which algorithms the tuned convolutions of the network use; empty if it is not tuned."""
+        return algorithms_in_use(self.segmenters[0].network)
+
     @torch.inference_mode()
     def step(self, frame: np.ndarray, annotation: np.ndarray | None = None) -> Tensor:
         """As VideoSegmenter.step: [1 + objects, H, W] at the frame's own size."""
@@ -181,10 +198,13 @@ class ViewSegmenter:
         """One view's probabilities at the frame's own size."""
         size = frame.shape[:2]
         shown = view.size(*size)
-        probabilities = segmenter.step(
-            _show(frame, shown, view.flip, cv2.INTER_AREA if shown[0] < size[0] else cv2.INTER_LINEAR),
-            None if annotation is None else _show_labels(annotation, shown, view.flip),
-        )
+        if view.resize == "stcn":
+            picture = _show(resized_frame(frame, shown), shown, view.flip)
+            given = None if annotation is None else _show(resized_labels(annotation, shown), shown, view.flip)
+        else:
+            picture = _show(frame, shown, view.flip, cv2.INTER_AREA if shown[0] < size[0] else cv2.INTER_LINEAR)
+            given = None if annotation is None else _show_labels(annotation, shown, view.flip)
+        probabilities = segmenter.step(picture, given)
         probabilities = probabilities.flip(-1) if view.flip else probabilities
         if shown != size:
             probabilities = interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
@@ -204,7 +224,9 @@ def _show_labels(labels: np.ndarray, size: tuple[int, int], flip: bool) -> np.nd
     return np.ascontiguousarray(shown[:, ::-1]) if flip else shown
 
 
-def _show(picture: np.ndarray, size: tuple[int, int], flip: bool, interpolation: int) -> np.ndarray:
+def _show(
+    picture: np.ndarray, size: tuple[int, int], flip: bool, interpolation: int = cv2.INTER_NEAREST
+) -> np.ndarray:
     if picture.shape[:2] != size:
         picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
     return np.ascontiguousarray(picture[:, ::-1]) if flip else picture

@@ -1,7 +1,8 @@
 """Networks on disk: read from our own or the published STCN layout, saved in our own.
 
 Our files are dictionaries: "network_config", "network" (a state dictionary) and, for files that training can
-resume from, "training". `model.published_layout` describes the files of the public STCN code.
+resume from, "training". `model.published_layout` describes the files of the public STCN code. The folders of exported
+networks (`model.exported`) can be loaded too.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from model.config import from_mapping, to_mapping
 from model.errors import CheckpointError
+from model.exported.manifest import MANIFEST, is_exported
+from model.exported.network import ExportedNetwork
 from model.network import STCN, NetworkConfig
 from model.published_layout import describe_config, from_published
 from model.storage import UNREADABLE, read_file, save_file, unreadable
@@ -22,13 +25,17 @@ OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights"      # weights tha
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu", mask_channels: int | None = None) -> STCN:
-    """Read a network, in evaluation mode, from our own or the published STCN layout.
+    """Read a network, in evaluation mode, from our own or the published STCN layout, or from an exported folder.
 
     Args:
-        path: weights file, or "compact" for the weights in the repository. device: where the network goes.
+        path: weights file, or "compact" for the weights in the repository, or the folder of an exported network, which
+        runs on the CPU. device: where the network goes.
         mask_channels: 1 or 2 (None: as in the file); a 1-channel file is widened to 2 with zeros (docs/METHOD.md).
-    Raises CheckpointError if the file is missing, damaged, or of another architecture.
+    Raises CheckpointError if the file is missing, damaged, or of another architecture; ConfigError if a package that
+    an exported network needs is missing.
     """
+    if is_exported(path):
+        return _load_exported(path, torch.device(device), mask_channels)
     config, state = read_weights(path)
     if mask_channels is not None and mask_channels != config.mask_channels:
         if mask_channels < config.mask_channels:
@@ -40,6 +47,17 @@ def load_network(path: str | Path, device: str | torch.device = "cpu", mask_chan
     network = STCN(config)
     load_state(network, state, str(path))
     return network.to(device).eval()
+
+
+def _load_exported(path: str | Path, device: torch.device, mask_channels: int | None) -> STCN:
+    network = ExportedNetwork(path)
+    if device.type != "cpu":
+        raise CheckpointError(f"{path}: expected the CPU for an exported network, found {device}; give --device cpu "
+                              "or the weights that it was made of")
+    if mask_channels not in (None, network.config.mask_channels):
+        raise CheckpointError(f"{path}: expected an exported network with {mask_channels} mask channels, found "
+                              f"{network.config.mask_channels}; export the weights with {mask_channels}")
+    return network
 
 
 def load_state(network: STCN, state: Mapping[str, Tensor], source: str, extra: str = "zeros") -> None:
@@ -76,6 +94,9 @@ def read_weights(path: str | Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
 
     Raises CheckpointError if the file is missing, damaged, or not a file of weights.
     """
+    if is_exported(path):
+        raise CheckpointError(f"{path}: expected a weights file, found an exported network, which can only be run; use "
+                              "the weights that it was made of")
     path = weights_file(path)
     content = read_file(path)
     if isinstance(content.get("network"), dict) and "network_config" in content:
@@ -97,12 +118,13 @@ def weights_file(path: str | Path) -> Path:
 
 
 def weights_digest(path: str | Path) -> str:
-    """SHA-256 of the weights file that `path` stands for, in hexadecimal.
+    """SHA-256 of the weights file that `path` stands for, in hexadecimal; of an exported network, of its manifest,
+    which holds those of its graphs.
 
     Raises CheckpointError if there is no such file or it cannot be read.
     """
     try:
-        with open(weights_file(path), "rb") as file:
+        with open(Path(path) / MANIFEST if is_exported(path) else weights_file(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except UNREADABLE as error:
         raise unreadable(path, error) from None

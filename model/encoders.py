@@ -98,14 +98,18 @@ class ValueEncoder(nn.Module):
         own = masks.flatten(0, 1)[:, None].to(frame.dtype)                  # [B*objects, 1, H, W]
         inputs = [_per_object(frame, objects), own]
         if self.mask_channels == 2:
-            if others is None:
-                others = masks.sum(1, keepdim=True) - masks if objects > 1 else torch.zeros_like(masks)
+            others = sum_of_others(masks) if others is None else others
             inputs.append(others.flatten(0, 1)[:, None].to(frame.dtype))
         _, _, value16 = self.trunk(torch.cat(inputs, 1))
         x = self.fuse1(value16, f16)
         if self.cbam is not None:
             x = x + self.cbam(x)
         return self.fuse2(x).unflatten(0, (-1, objects))
+
+
+def sum_of_others(masks: Tensor) -> Tensor:
+    """Of each mask [B, objects, H, W], the sum of all other masks."""
+    return masks.sum(1, keepdim=True) - masks if masks.shape[1] > 1 else torch.zeros_like(masks)
 
 
 def _per_object(x: Tensor, objects: int) -> Tensor:

@@ -40,7 +40,7 @@ def prepare_for_inference(
         tuned.
     Raises ValueError for fp64, in which only the plain path runs, and for a network prepared in another precision.
     """
-    precision = resolve_precision(precision, next(network.parameters()).device)
+    precision = resolve_precision(precision, network.device)
     if precision not in FAST_PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(FAST_PRECISIONS)} to prepare a network in, found "
                          f"{precision}; the plain path, which needs no preparation, runs in fp64")
@@ -54,7 +54,7 @@ def prepare_for_inference(
     for module, block in ((fast.value_encoder, "fuse1"), (fast.decoder, "compress")):      # those that fuse features
         setattr(module, block, share_convolutions(getattr(module, block), own[block]))
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
-        _fold_batch_norms(trunk)
+        fold_batch_norms(trunk)
     in_layout(fast.to(PRECISIONS[precision]), torch.channels_last)
     fast.key_encoder.key_projection.float()
     for module in fast.modules():
@@ -88,7 +88,7 @@ def _compiled(network: STCN) -> STCN:
     return compiled
 
 
-def _fold_batch_norms(module: nn.Module) -> None:
+def fold_batch_norms(module: nn.Module) -> None:
     """Fold each batch norm into the convolution registered before it (ResNets register them in pairs)."""
     previous: tuple[str, nn.Module] | None = None
     for name, child in list(module.named_children()):
@@ -96,5 +96,5 @@ def _fold_batch_norms(module: nn.Module) -> None:
             setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
             setattr(module, name, nn.Identity())
         else:
-            _fold_batch_norms(child)
+            fold_batch_norms(child)
         previous = (name, child)

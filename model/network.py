@@ -50,6 +50,11 @@ class STCN(nn.Module):
         )
         self.decoder = Decoder(config.value_dim, f8_dim, f4_dim, config.decoder_dims, block_norm)
 
+    @property
+    def device(self) -> torch.device:
+        """The device that the network computes on."""
+        return next(self.parameters()).device
+
     def encode_key(self, frame: Tensor) -> FrameFeatures:
         """[B, 3, H, W] -> key, thin f16, and the features the decoder and value encoder need."""
         return self.key_encoder(frame)

@@ -95,8 +95,13 @@ class Parsed:
 
     def __getitem__(self, kind: type[T]) -> T:
         """The options of one of the classes added; raises the class's error for values that are not allowed."""
+        return self.of(kind)
+
+    def of(self, kind: type[T], **defaults: Any) -> T:
+        """The same, with these values in place of None: defaults that depend on other options."""
         names = {each.name for each in fields(kind)}
-        return kind(**{name: value for name, value in self._values.items() if name in names})
+        values = {name: value for name, value in self._values.items() if name in names}
+        return kind(**values | {name: value for name, value in defaults.items() if values[name] is None})
 
     def lists(self, kind: type[Options]) -> dict[str, tuple[Any, ...]]:
         """Option -> the values given, for a class added with `lists`; a switch has one."""

@@ -122,7 +122,7 @@ def parser() -> CommandParser:
     sub.add_options(DavisOptions, without=("resolution",), year=2016)
     sub.add_options(KeyOptions)
     sub.add_options(RuntimeOptions, without=("decode", "compile", "objects_at_once"))
-    sub.add_options(ViewOptions, without=("flip", "scales"))
+    sub.add_options(ViewOptions, without=("resize", "flip", "scales"))
 
     sub = _subcommand(commands, replay, "replay policies over stored keys",
         "--keys runs/keys --output runs/lab --policies lfu fifo novelty --capacities 1 2 4")

@@ -6,25 +6,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import json
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor, as_completed
-
-import cv2
-import numpy as np
-from tqdm import tqdm
 
 from dataset.errors import DatasetError
-from dataset.files import write_text
-from dataset.image_files import by_frame_name, image_size, list_images
-from dataset.label_maps import is_rounded
-from dataset.masks import read_image, read_labels, write_image, write_labels
+from dataset.image_files import by_frame_name, list_images
+from dataset.masks import read_labels
+from dataset.shrinking import claim, in_parallel, shrink_image, shrink_mask
 from inference.commands import command
 from scripts.arguments import CommandParser, positive
 
 KINDS = ("JPEGImages", "Annotations")
-PARTIAL, SETTINGS = ".partial", ".prepared.json"
+PARTIAL = ".partial"
 EPILOG = """\
 Frames are averaged (INTER_AREA) and written as JPEGs of quality 95. Masks are resized by nearest neighbor and written
 as indexed PNGs. Frames that are small enough are copied unchanged with their masks, and so is meta.json. A video
@@ -61,17 +54,10 @@ def prepare(source: Path, target: Path, short_side: int = 480, workers: int | No
     Raises DatasetError for a missing folder, another short side in `target`, and unreadable files.
     """
     names = _videos(source)
-    _claim(source, target, short_side)
+    claim(source, target, short_side, usual=480)
     shutil.rmtree(target / PARTIAL, ignore_errors=True)
     missing = [name for name in names if not all((target / kind / name).is_dir() for kind in KINDS)]
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_prepare_video, source, target, name, short_side) for name in missing]
-        try:
-            for job in tqdm(as_completed(jobs), target.name, len(jobs), unit="video"):
-                job.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)      # otherwise all other videos would be written before the error shows
-            raise
+    in_parallel(lambda name: _prepare_video(source, target, name, short_side), missing, workers, target.name, "video")
     shutil.rmtree(target / PARTIAL, ignore_errors=True)
     if (source / "meta.json").is_file():
         shutil.copyfile(source / "meta.json", target / "meta.json")
@@ -96,25 +82,6 @@ def _videos(source: Path) -> list[str]:
     return sorted(frames)
 
 
-def _claim(source: Path, target: Path, short_side: int) -> None:
-    """Record the short side in `target`; refuse a folder that holds something else."""
-    if short_side < 1:
-        raise DatasetError(f"--short-side: expected at least 1, found {short_side}; usual is 480")
-    if target.resolve() == source.resolve():
-        raise DatasetError(f"{target}: expected another folder than --input, found the same; choose another --output")
-    settings = target / SETTINGS
-    if not settings.is_file():
-        if target.exists() and any(target.iterdir()):
-            raise DatasetError(f"{target}: expected an empty folder or an output of this command, found other files; "
-                               "choose another --output")
-        target.mkdir(parents=True, exist_ok=True)
-        write_text(settings, json.dumps({"short_side": short_side}) + "\n")
-    found = json.loads(settings.read_text())["short_side"]
-    if found != short_side:
-        raise DatasetError(f"{target}: expected videos of short side {short_side}, found videos of {found}; "
-                           "choose another --output")
-
-
 def _prepare_video(source: Path, target: Path, name: str, short_side: int) -> None:
     partial = target / PARTIAL / name
     for kind in KINDS:
@@ -123,41 +90,15 @@ def _prepare_video(source: Path, target: Path, name: str, short_side: int) -> No
     frames = by_frame_name(list_images(source / KINDS[0] / name))
     if not frames:
         raise DatasetError(f"{source / KINDS[0] / name}: expected frames, found none; restore them")
-    resized = {stem: _resize_frame(frame, partial / KINDS[0], short_side) for stem, frame in frames.items()}
+    resized = {stem: shrink_image(frame, partial / KINDS[0], short_side) for stem, frame in frames.items()}
     for stem, mask in by_frame_name(list_images(source / KINDS[1] / name)).items():
         if stem not in resized:
             raise DatasetError(f"{mask}: expected a frame {stem} in {source / KINDS[0] / name}, found none; "
                                "restore the frame, or remove the mask")
-        _resize_mask(mask, partial / KINDS[1], resized[stem])
+        shrink_mask(mask, partial / KINDS[1], resized[stem], read_labels)
     for kind in KINDS:
         shutil.rmtree(target / kind / name, ignore_errors=True)     # from a run that was stopped between the two
         os.replace(partial / kind, target / kind / name)
-
-
-def _resize_frame(path: Path, folder: Path, short_side: int) -> tuple[int, int] | None:
-    """Returns the new (height, width), or None for a frame that was small enough and copied."""
-    height, width = image_size(path)
-    scale = short_side / min(width, height)
-    if scale >= 1:
-        shutil.copyfile(path, folder / path.name)
-        return None
-    size = round(height * scale), round(width * scale)
-    resized = cv2.resize(read_image(path), size[::-1], interpolation=cv2.INTER_AREA)
-    write_image(folder / f"{path.stem}.jpg", resized, quality=95)
-    return size
-
-
-def _resize_mask(path: Path, folder: Path, size: tuple[int, int] | None) -> None:
-    if size is None:
-        shutil.copyfile(path, folder / path.name)
-        return
-    labels = read_labels(path)
-    if not is_rounded(labels.shape, size):
-        raise DatasetError(f"{path}: expected the shape of its frame, found {labels.shape[1]}x{labels.shape[0]}; "
-                           "check the data set with scripts/check_dataset.py")
-    # the exact variant samples at pixel centers, as INTER_AREA does: masks stay aligned with their frames
-    labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    write_labels(folder / f"{path.stem}.png", labels.astype(np.uint8, copy=False))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from dataset.davis import davis_sequences
 from dataset.files import write_text
 from dataset.synthetic import make_davis, make_static
 from inference.ablation.ablation_report import runs_of
+from inference.ablation.data import DavisData
 from inference.ablation.lockstep import Ablation
 from inference.ablation.settings import settings_of
 from inference.commands import command
@@ -44,6 +45,7 @@ from inference.runtime import RuntimeOptions, load_for
 from inference.views import ViewOptions
 from model.config import to_mapping
 from model.network import STCN
+from model.processes import Processes
 from model.training.trainer import Trainer
 from scripts.arguments import CommandParser
 
@@ -120,10 +122,11 @@ def evaluation(scratch: Path, device: str) -> tuple[dict[str, float], float]:
     settings = [MemoryOptions(**vars(setting)) for setting in settings]
     network = load_for(runtime, "compact")
     folder = RunFolder(scratch / "banks", {"command": "ablate", "year": 2017, "split": "val"}, {})
-    ablation = Ablation(settings, network, runtime, ViewOptions(), folder, masks=True)
-    records = ablation.run(davis_sequences(scratch / "DAVIS", 2017, "val", "480p", None))
+    data = DavisData(davis_sequences(scratch / "DAVIS", 2017, "val", "480p", None))
+    ablation = Ablation(settings, network, runtime, ViewOptions(), folder, data, masks=True)
+    records = ablation.run(Processes.of_evaluation())
     (record,) = records.values()
-    runs = runs_of(settings, records, folder)
+    runs = runs_of(ablation, records)
     output = scratch / "report.md"
 
     def report() -> None:

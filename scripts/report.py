@@ -12,6 +12,14 @@ every-5 run whose folder or --label contains "dropout" or "reallocation".
 The page is also written as one HTML file beside it (runs/report.html), which contains all tables and pictures and what
 was run, so it can be opened and mailed without the other files. A folder of scripts/ablate.py counts as one run per
 setting; give its command --write-masks if the report shows pictures.
+
+The labels of YouTube-VOS are on its server. Write the scores that it reports for your submissions into a CSV file, a
+line per run, in numbers from 0 to 1 or in per cent:
+
+    run,overall,j_seen,f_seen,j_unseen,f_unseen
+    youtube-lfu2,0.811,0.803,0.843,0.761,0.838
+
+and give it: --server-scores scores.csv. A run is named as on the page, by its folder's name or its label.
 """
 
 import sys
@@ -27,6 +35,7 @@ from inference.commands import command
 from inference.report.html_page import html_page, read_steps
 from inference.report.page import Pictured, write_page
 from inference.report.runs import read_runs
+from inference.report.server_scores import with_server_scores
 from scripts.arguments import CommandParser
 
 
@@ -34,6 +43,7 @@ from scripts.arguments import CommandParser
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     runs = read_runs(options.runs, options.label)
+    runs = with_server_scores(runs, options.server_scores) if options.server_scores else runs
     steps = read_steps(options.steps) if options.steps else None
     page, output = options.output.with_suffix(".html"), options.output
     if page == output:
@@ -65,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
         help="the page, a .md file; pictures, CSVs and the page as .html go beside it")
     add("--title", default="Memory banks compared")
     add("--label", action="append", metavar="RUN=NAME", help="call a run NAME (default: its memory bank); repeatable")
+    add("--server-scores", type=Path, metavar="FILE",
+        help="CSV of the scores that the YouTube-VOS server reported: run,overall,j_seen,f_seen,j_unseen,f_unseen")
     add("--steps", type=Path, metavar="FILE",
         help="table of what was run before, for the page in HTML: fields separated by tabs, the first line names them")
     pictures = parser.add_argument_group("pictures and the copied-first-mask baseline, from the data")

@@ -11,13 +11,13 @@ from dataset.synthetic_clip import SyntheticClip
 from scripts.prepare_youtube import prepare
 
 FRAMES, SIZE = 12, (64, 96)
-CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights")      # relative to the root
+CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights", "hubconf.py")  # in the root
 SEQUENCES = {"train": ["bear"], "val": ["breakdance", "dance-twirl"], "test-dev": ["tennis"]}
 
 
 def make_standins(root: Path, weights: Path) -> None:
     """DAVIS, YouTube-VOS, the still images of data/static, a video of one's own, and `weights` as stcn.pth."""
-    _make_davis(root / "DAVIS")
+    make_miniature_davis(root / "DAVIS")
     make_youtube(root / "YouTube-VOS", {"train": 1, "valid": 1}, FRAMES, SIZE, progress=False)
     shutil.copytree(root / "YouTube-VOS/valid", root / "YouTube-VOS/valid_all_frames")
     make_static(root / "pairs", 2, SIZE, progress=False)
@@ -30,8 +30,9 @@ def make_standins(root: Path, weights: Path) -> None:
     _make_video(root / "cat.mp4", root / "cat_first_frame.png")
 
 
-def _make_davis(root: Path) -> None:
-    make_davis(root, {split: len(names) for split, names in SEQUENCES.items()}, FRAMES, SIZE, progress=False)
+def make_miniature_davis(root: Path, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> None:
+    """DAVIS of both years, with a few clips under names of its sequences; test-dev has only first masks."""
+    make_davis(root, {split: len(names) for split, names in SEQUENCES.items()}, frames, size, progress=False)
     for split, names in SEQUENCES.items():
         file = root / f"ImageSets/2017/{split}.txt"
         for made, name in zip(file.read_text().split(), names, strict=True):

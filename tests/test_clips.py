@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.annotated_videos import AnnotatedVideos
+from dataset.annotated_videos import AnnotatedVideos, _large_enough
 from dataset.clips import ClipConfig, Clips, SourceConfig
 from dataset.errors import DatasetError
 from dataset.masks import write_image, write_labels
@@ -207,3 +207,20 @@ def used(clips):
     if hasattr(source, "videos"):
         return [video[0][1].parent.name for video in source.videos]
     return [image.stem for image, _ in source.pairs]
+
+
+def test_objects_that_are_small_in_the_first_frame_alone_are_skipped():
+    """Areas in the first frame and in the larger of the others, in a crop of 192: a quarter of those in 384."""
+    areas = {1: (230, 900), 2: (220, 900), 3: (220, 90), 4: (30, 90), 5: (20, 90), 6: (20, 0), 7: (900, 0)}
+    labels = np.zeros((3, 192, 192), np.uint8)
+    for number, (first, later) in areas.items():
+        for frame, area in ((labels[0], first), (labels[2], later)):
+            frame[20 * number:].ravel()[:area] = number
+    assert _large_enough(labels, np.arange(1, 8)).tolist() == [1, 3, 4, 7]
+    assert _large_enough(labels, np.array([], int)).tolist() == []
+
+
+def test_skipping_small_objects_changes_no_other_clip(roots):
+    plain, skipping = clips_of(roots), clips_of(roots, skip_small=True)
+    equal = [torch.equal(plain[i]["labels"], skipping[i]["labels"]) for i in range(18)]
+    assert sum(equal) > 9

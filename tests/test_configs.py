@@ -66,4 +66,6 @@ def test_the_stage_of_rendered_videos():
     assert schedule(config) == (500_000, 8, 1e-5, 400_000, 0.1)
     assert (config.network, config.objective) == (video.network, video.objective)
     assert (config.data.crop, config.data.max_objects, config.data.gaps) == (384, 2, video.data.gaps)
+    assert (config.data.video_area, config.data.skip_small) == ((0.25, 1.0), True)      # STCN's, for this set alone
+    assert (video.data.video_area, video.data.skip_small) == ((0.36, 1.0), False)
     assert [(source.layout, source.stride) for source in config.data.sources] == [("youtube", 1)]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import check_dataset, make_synthetic, prepare_youtube
+from scripts import check_dataset, make_synthetic, prepare_static, prepare_youtube
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {        # module, the work that it does, and its arguments
     "check_dataset": (check_dataset, "check", ["."]),
     "make_synthetic": (make_synthetic, "make_static", ["--kind", "static", "--output", "out"]),
+    "prepare_static": (prepare_static, "prepare", ["--input", "in", "--output", "out"]),
     "prepare_youtube": (prepare_youtube, "prepare", ["--input", "in", "--output", "out"]),
 }
 

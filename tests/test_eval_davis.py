@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import eval_davis
 from dataset.masks import PALETTE, read_labels, write_image, write_labels
@@ -62,7 +63,6 @@ def test_a_run_folder_holds_masks_record_and_official_csvs(root, weights, tmp_pa
     ]
     assert len(list((tmp_path / "out/overlays/clip-001").glob("*.jpg"))) == 7
     mask = tmp_path / "out/clip-001/00003.png"
-    from PIL import Image
     with Image.open(mask) as image:
         assert image.mode == "P"
         assert image.size == (70, 48)
@@ -196,3 +196,22 @@ def _interrupted_after(frames):
         original(self, frame, labels)
 
     return write
+
+
+@pytest.mark.parametrize(("year", "mode", "values"), [("2016", "L", [0, 255]), ("2017", "P", [0, 1, 2])])
+def test_masks_have_the_values_of_the_archive_of_the_year(year, mode, values, root, weights, tmp_path):
+    (root / "ImageSets/2016").mkdir(exist_ok=True)
+    shutil.copyfile(root / "ImageSets/2017/val.txt", root / "ImageSets/2016/val.txt")
+    more = ("--year", year, "--sequences", "clip-001", "--short-side", "32")
+    archive = evaluate(root, weights, tmp_path / "archive", "--labels", "archive", *more)
+    numbers = evaluate(root, weights, tmp_path / "numbers", *more)
+    for name in ("00000.png", "00004.png"):
+        path = tmp_path / "archive/clip-001" / name
+        found, expected = read_labels(path), read_labels(tmp_path / "numbers/clip-001" / name)
+        assert set(np.unique(found)) <= set(values)
+        assert np.array_equal(found, expected * 255 if year == "2016" else expected)
+        with Image.open(path) as image:
+            assert image.mode == mode
+    assert np.unique(read_labels(tmp_path / "archive/clip-001/00000.png")).tolist() == values
+    assert archive["scores"] == numbers["scores"]
+    assert archive["settings"]["labels"] == "archive"

@@ -41,11 +41,15 @@ CASES = [
     Interrupted("scripts.policy_lab", "scripts.policy_lab.KeyFolder.read", "replay --keys {0} --output {0}/out"),
     Interrupted("scripts.policy_lab", "scripts.policy_lab.ReplayFolder.read_settings", "correlate --replay {0}"),
     Interrupted("scripts.report", "scripts.report.read_runs", "{0} --output {0}/out.md"),
+    Interrupted("scripts.reproduce", "inference.segmenter.VideoSegmenter.step",
+                "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --table 7 --output {0}/out"),
     Interrupted("scripts.explain", "scripts.explain.read_run", "--run {0} --output {0}/out"),
     Interrupted("scripts.score_results", "inference.scoring.davis.score_sequence",
                 "--annotations {0}/DAVIS/Annotations/480p --results {0}/DAVIS/Annotations/480p --year 2017"),
     Interrupted("scripts.training_curves", "scripts.training_curves.read_curves", "{0} --output {0}/out.png"),
     Interrupted("scripts.convert_checkpoint", "scripts.convert_checkpoint.load_network", "{0}/tiny.pth {0}/out.pth"),
+    Interrupted("scripts.export", "scripts.export.write_graphs",
+                "--weights {0}/tiny.pth --size 48 64 --to torchscript --output {0}/out"),
     Interrupted("scripts.calibrate_confidence", "inference.segmenter.VideoSegmenter.step",
                 "--weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("scripts.benchmark", "scripts.benchmark.machine", "--output {0}/out.jsonl"),
@@ -54,6 +58,7 @@ CASES = [
     Interrupted("scripts.show_masks", "scripts.show_masks.files", "--images {0} --masks {0} --output {0}/out.png"),
     Interrupted("scripts.check_dataset", "scripts.check_dataset.check", "{0}/DAVIS"),
     Interrupted("scripts.make_synthetic", "scripts.make_synthetic.make_static", "--kind static --output {0}/out"),
+    Interrupted("scripts.prepare_static", "scripts.prepare_static.prepare", "--input {0}/static --output {0}/out"),
     Interrupted("scripts.prepare_youtube", "scripts.prepare_youtube.prepare", "--input {0}/YouTube --output {0}/out"),
 ]
 

@@ -67,8 +67,8 @@ def test_training(root):
 
 def test_the_resized_copy_of_youtube(root, tmp_path, monkeypatch):
     order: list[str] = []
-    resize = prepare_youtube._resize_frame
-    monkeypatch.setattr(prepare_youtube, "_resize_frame", lambda path, *rest: order.append(path.stem) or resize(
+    shrink = prepare_youtube.shrink_image
+    monkeypatch.setattr(prepare_youtube, "shrink_image", lambda path, *rest: order.append(path.stem) or shrink(
         path, *rest))
     for kind in ("JPEGImages", "Annotations"):
         (tmp_path / "in" / kind).mkdir(parents=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset import shrinking
 from dataset.check import check
 from dataset.masks import PALETTE, read_image, read_labels, write_image, write_labels
 from scripts import prepare_youtube
@@ -54,14 +55,14 @@ def test_frames_and_masks_shrink_together(source, tmp_path):
 
 def test_a_run_resumes_where_it_stopped(source, tmp_path, monkeypatch, capsys):
     target = tmp_path / "train_32"
-    write = prepare_youtube.write_labels
+    write = shrinking.write_labels
 
     def killed(path, labels):
         if "other" in path.parts:
             raise KeyboardInterrupt
         write(path, labels)
 
-    monkeypatch.setattr(prepare_youtube, "write_labels", killed)
+    monkeypatch.setattr(shrinking, "write_labels", killed)
     with pytest.raises(SystemExit, match="130"):
         run(source, target, "--workers", "1")
     assert capsys.readouterr().err.splitlines()[-1] == (
@@ -108,7 +109,7 @@ def test_errors_are_one_line(source, tmp_path, capsys):
     write_labels(mask, labels[:, :50])
     refused("large/00005.png: expected the shape of its frame, found 50x96")
     write_labels(mask, labels)
-    refused("expected videos of short side 40, found videos of 32", tmp_path / "out", "--short-side", "40")
+    refused("expected files of short side 40, found files of 32", tmp_path / "out", "--short-side", "40")
     frame.unlink()
     refused("00005.png: expected a frame 00005")
     shutil.rmtree(source / "Annotations/small")

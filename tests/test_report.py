@@ -71,6 +71,7 @@ def test_whole_sets_fill_the_summary_tables(tmp_path):
     assert "Erratum, DAVIS 2017 val, softmax index" in tables["table04"].markdown()
     dropout = [row for row in tables["table05"].rows if "dropout" in row[1]]
     assert [row[3:5] for row in dropout] == [["90.0", "90.0"], ["81.6*", "79.1"], ["", "+10.9"]]
+    assert "also trained on BL30K" in tables["table05"].notes[0]
 
 
 def test_youtube_runs_with_and_without_scores(tmp_path):

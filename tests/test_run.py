@@ -107,7 +107,7 @@ def test_a_mask_is_about_as_small_as_with_the_slowest_compression(tmp_path):
 class Counter:
     """In place of a segmenter: the mask of frame n holds n everywhere."""
 
-    objects, frames_held, bytes_held = (1,), 1.0, 8
+    objects, frames_held, bytes_held, algorithms = (1,), 1.0, 8, {}
     taken = 0
 
     def step(self, image, annotation):

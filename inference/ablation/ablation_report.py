@@ -1,47 +1,47 @@
 """An ablation's numbers for readers: CSV, page, figures, run.json. Each file appears complete or not at all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from dataset.files import write_text
 from inference.ablation.figures import speed_figure
+from inference.ablation.lockstep import Ablation
 from inference.ablation.records import SequenceRecord, SettingReport
 from inference.ablation.settings import name_of, titles
 from inference.memory import MemoryOptions
 from inference.memory.labels import relevant
 from inference.options import label, labels
+from inference.report.page import LONGEST
 from inference.report.pictures import capacity_figure
-from inference.report.runs import Run
+from inference.report.runs import Run, data_of
 from inference.report.tables import Table, bank_table, sequence_table
-from inference.run.folder import RunFolder
 from inference.run.record import held_in_all, read_run, write_json
 from inference.runtime import RuntimeOptions
-from inference.scoring.davis import global_statistics
 
 OPTIONS = [each.name for each in fields(MemoryOptions)]
-SCORES = ("J-Mean", "F-Mean", "J&F-Mean", "J-Recall", "J-Decay", "F-Recall", "F-Decay")
 DIGITS = {"frames": 0, "fps": 3, "frames_held_mean": 4, "frames_held_peak": 4, "bytes_held_peak": 0}
+UNSCORED = ("Not scored: the annotations do not cover the required frames. Give the scores of a server to "
+            "scripts/report.py, with --server-scores.")
 FIGURES = {"score_over_capacity": "J&F over the capacity", "speed_over_score": "Speed and score"}
 
 
-def runs_of(settings: list[MemoryOptions], records: dict[str, SequenceRecord], folder: RunFolder) -> list[Run]:
+def runs_of(ablation: Ablation, records: dict[str, SequenceRecord]) -> list[Run]:
     """Each setting as a run, from which tables and figures are made."""
-    options, named = folder.settings, titles(settings)
+    options, named = ablation.folder.settings, titles(ablation.settings)
     runs = []
-    for setting in settings:
+    for setting in ablation.settings:
         key = name_of(setting)
         reports = {name: record.reports[key] for name, record in records.items()}
-        scores = [report.sequence_scores(name) for name, report in reports.items()]
+        scores, per_sequence = ablation.data.scores(reports)
         family, title = named[setting]
         runs.append(Run(
-            folder=folder.output / key, name=key, title=title, family=family,
-            capacity=setting.memory_frames,
-            data=f"DAVIS {options['year']} {options['split']}", year=options["year"], settings=relevant(setting),
-            totals=_totals(list(reports.values())), sequences=list(reports), scores=global_statistics(scores),
-            per_sequence={scored.sequence: global_statistics([scored]) for scored in scores}, objects={},
+            folder=ablation.folder.output / key, name=key, title=title, family=family,
+            capacity=setting.memory_frames, data=data_of(options), year=options.get("year"),
+            settings=relevant(setting), totals=_totals(list(reports.values())), sequences=list(reports), scores=scores,
+            per_sequence=per_sequence, objects={},
         ))
     return runs
 
@@ -67,10 +67,11 @@ def describe(seconds: dict[str, float]) -> str:
     ).format(**seconds)
 
 
-def write_ablation(folder: RunFolder, runs: list[Run], records: dict[str, SequenceRecord]) -> None:
+def write_ablation(ablation: Ablation, runs: list[Run], records: dict[str, SequenceRecord]) -> None:
     """Write ablation.csv, ablation.md, the figures, and the outcome into run.json."""
+    folder = ablation.folder
     reports = {run.name: {name: record.reports[run.name] for name, record in records.items()} for run in runs}
-    write_text(folder.output / "ablation.csv", csv_table(runs, reports).csv())
+    write_text(folder.output / "ablation.csv", csv_table(runs, reports, ablation.data.columns).csv())
     figures = {
         "score_over_capacity": lambda path: capacity_figure(runs, path),
         "speed_over_score": lambda path: speed_figure(runs, path),
@@ -87,14 +88,19 @@ def write_ablation(folder: RunFolder, runs: list[Run], records: dict[str, Sequen
     write_json(folder.file, run)
 
 
-def csv_table(runs: list[Run], reports: dict[str, dict[str, SettingReport]]) -> Table:
-    """A row per sequence and setting, then "(mean)" of each setting: over the objects of all sequences."""
+def csv_table(
+    runs: list[Run], reports: dict[str, dict[str, SettingReport]], columns: Sequence[str]
+) -> Table:
+    """A row per sequence and setting, then "(mean)" of each setting: over the objects of all sequences.
+
+    columns: of the scores, which are empty without ground truth.
+    """
     rows = [
-        _row(name, run, run.per_sequence[name], _totals([reports[run.name][name]]))
+        _row(name, run, columns, run.per_sequence.get(name, {}), _totals([reports[run.name][name]]))
         for name in runs[0].sequences for run in runs
     ]
-    rows += [_row("(mean)", run, run.scores, run.totals) for run in runs]
-    return Table("ablation", ["sequence", *OPTIONS, *SCORES, *DIGITS], rows)
+    rows += [_row("(mean)", run, columns, run.scores, run.totals) for run in runs]
+    return Table("ablation", ["sequence", *OPTIONS, *columns, *DIGITS], rows)
 
 
 def page(runs: list[Run], figures: list[str], settings: dict[str, Any], seconds: dict[str, float]) -> str:
@@ -105,13 +111,15 @@ def page(runs: list[Run], figures: list[str], settings: dict[str, Any], seconds:
         f"{first.data}: {len(first.sequences)} sequences, {first.totals['frames']} frames; {_shared(runs, settings)}. "
         "Scores in per cent; FPS as of a single run: encoding the frame and the bank's own step, without files; held: "
         "memory entries over the cells of a frame. The best of each column is bold.", "",
-        emphasised(bank_table(runs, None)).markdown(), "",
+        emphasised(bank_table(runs, None)).markdown(), "", *([] if first.scores else [UNSCORED, ""]),
     ]
     for name in figures:
         lines += [f"## {FIGURES[name]}", "", f"![{FIGURES[name]}]({name}.png)", ""]
-    per_sequence = sequence_table(runs)
+    if 0 < len(first.per_sequence) <= LONGEST:
+        per_sequence = sequence_table(runs)
+        lines += [f"## {per_sequence.title}", "", per_sequence.markdown(), ""]
     return "\n".join([
-        *lines, f"## {per_sequence.title}", "", per_sequence.markdown(), "", f"{describe(seconds)}.", "",
+        *lines, f"{describe(seconds)}.", "",
         "All numbers, per sequence: [ablation.csv](ablation.csv).", "",
     ])
 
@@ -136,10 +144,12 @@ def _totals(reports: list[SettingReport]) -> dict[str, float]:
     }
 
 
-def _row(sequence: str, run: Run, scores: dict[str, float], totals: dict[str, float]) -> list[str]:
+def _row(
+    sequence: str, run: Run, columns: Sequence[str], scores: dict[str, float], totals: dict[str, float]
+) -> list[str]:
     options = ("" if (value := run.settings[option]) is None else str(value) for option in OPTIONS)
     return [
-        sequence, *options, *(f"{scores[column]:.6f}" for column in SCORES),
+        sequence, *options, *(f"{scores[column]:.6f}" if scores else "" for column in columns),
         *(f"{totals[column]:.{digits}f}" for column, digits in DIGITS.items()),
     ]
 

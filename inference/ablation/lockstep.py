@@ -6,26 +6,27 @@ encodes values itself. Masks are scored while they are made.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from dataset.davis import has_full_ground_truth
-from dataset.errors import DatasetError
 from dataset.folder import FolderSequence, Frame
-from dataset.masks import in_pixels, read_labels
+from inference.ablation.data import AblationData
+from inference.ablation.parts import Part, parts_of
 from inference.ablation.records import (
     Pass,
     SequenceRecord,
     SettingReport,
+    collect,
     open_ablation,
     read_sequence,
+    setting_folder,
     write_sequence,
 )
 from inference.ablation.settings import name_of
@@ -37,11 +38,11 @@ from inference.run.meter import Meter
 from inference.run.read_ahead import ReadAhead
 from inference.run.writer import SequenceWriter
 from inference.runtime import RuntimeOptions
-from inference.scoring.davis import objects_of
 from inference.scoring.live import LiveScores
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewOptions, ViewSegmenter
 from model.network import STCN
+from model.processes import Processes
 
 
 class SharedEncoding:
@@ -80,12 +81,14 @@ class RunningSetting:
 
     Args:
         scores: of its masks. writer: entered by the caller; None: the masks are not written.
+        wanted: the frames whose masks are written; None: all.
     """
 
     def __init__(
-        self, setting: MemoryOptions, segmenter: ViewSegmenter, scores: LiveScores, writer: SequenceWriter | None
+        self, setting: MemoryOptions, segmenter: ViewSegmenter, scores: LiveScores, writer: SequenceWriter | None,
+        wanted: frozenset[str] | None = None,
     ) -> None:
-        self.setting, self.segmenter, self.scores, self.writer = setting, segmenter, scores, writer
+        self.setting, self.segmenter, self.scores, self.writer, self.wanted = setting, segmenter, scores, writer, wanted
         self.meter = Meter(segmenter)
 
     def step(self, frame: Frame, truth: np.ndarray | None, shared: SharedEncoding) -> None:
@@ -96,7 +99,7 @@ class RunningSetting:
         self.meter.count()
         if truth is not None:
             self.scores.add(truth, labels)
-        if self.writer:
+        if self.writer and (self.wanted is None or frame.name in self.wanted):
             self.writer.write(frame, labels)
 
     def report(self, encode_seconds: float) -> SettingReport:
@@ -113,7 +116,7 @@ class Ablation:
     """What every sequence is run with.
 
     network: of `load_for`; it, `runtime` and `views` are the same for all settings. folder: its records are kept there,
-    and with `masks` OUTPUT/<setting name>/<sequence>/<frame name>.png.
+    and with `masks` OUTPUT/<setting name>/<sequence>/<frame name>.png, or as `folder.masks` says.
     """
 
     settings: list[MemoryOptions]
@@ -121,53 +124,70 @@ class Ablation:
     runtime: RuntimeOptions
     views: ViewOptions
     folder: RunFolder
+    data: AblationData
     masks: bool = False
 
     def segmenter(self, setting: MemoryOptions, shared: SharedEncoding) -> ViewSegmenter:
         """A new one."""
         return make_segmenter(self.network, self.runtime, self.views, setting, LockstepSegmenter, shared=shared)
 
-    def run(self, sequences: Sequence[FolderSequence], overwrite: bool = False) -> dict[str, SequenceRecord]:
-        """Run what the folder has no record of; returns the records, sequence by sequence.
+    def run(self, processes: Processes, overwrite: bool = False) -> dict[str, SequenceRecord]:
+        """Run what the folder has no record of, each process its part; returns the records, sequence by sequence.
 
-        Raises DatasetError for sequences without ground truth in every frame and RunError if the folder holds another
-        run, both before any work.
+        Raises RunError if the folder holds another run, before any work. Only the records of the first process have
+        the parts of the others.
         """
-        objects = {sequence.name: _scored_objects(sequence) for sequence in sequences}
-        open_ablation(self.folder, self.settings, list(objects), self.masks, overwrite)
+        sequences = self.data.sequences
+        if processes.first:
+            open_ablation(self.folder, self.settings, [each.name for each in sequences], self.masks, overwrite)
+        processes.wait()
         records = {sequence.name: read_sequence(self.folder, sequence.name) for sequence in sequences}
         missing = {
             name: record.missing(self.settings, self.folder, name, self.masks) for name, record in records.items()
         }
-        bar = tqdm(
-            total=sum(map(len, sequences)), initial=sum(len(s) for s in sequences if not missing[s.name]),
-            unit="frame", desc=self.folder.output.name, dynamic_ncols=True, mininterval=0.5,
-        )
-        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-            for sequence in (sequence for sequence in sequences if missing[sequence.name]):
-                record, settings = records[sequence.name], missing[sequence.name]
-                done, reports = self.run_sequence(sequence, settings, objects[sequence.name], pool, bar)
-                record.passes.append(done)
-                record.reports |= reports
-                write_sequence(self.folder, sequence.name, record)
+        processes.wait()                        # nobody records anything before all know what is missing
+        self._run_parts(parts_of(sequences, missing, processes.rank, processes.count), records, missing, processes)
+        if processes.first and processes.count > 1:
+            collect(self.folder)
+            records = {sequence.name: read_sequence(self.folder, sequence.name) for sequence in sequences}
         return records
 
+    def _run_parts(
+        self, parts: Sequence[Part], records: dict[str, SequenceRecord], missing: dict[str, list[MemoryOptions]],
+        processes: Processes,
+    ) -> None:
+        """Run the parts of this process and record each. The first process shows its progress."""
+        finished = sum(len(sequence) for sequence in self.data.sequences if not missing[sequence.name])
+        bar = tqdm(
+            total=finished + sum(len(part.sequence) for part in parts), initial=finished, unit="frame",
+            desc=self.folder.output.name, dynamic_ncols=True, mininterval=0.5, disable=not processes.first,
+        )
+        own = records if processes.first else {name: SequenceRecord() for name in records}
+        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+            for part in parts:
+                name, record = part.sequence.name, own[part.sequence.name]
+                done, reports = self.run_sequence(part.sequence, part.settings, pool, bar)
+                record.add([done], reports)
+                write_sequence(self.folder, name, record, processes.rank)
+            if processes.count > 1:
+                bar.set_postfix_str("waiting for the other processes")
+            processes.wait()
+
     def run_sequence(
-        self, sequence: FolderSequence, settings: list[MemoryOptions], objects: list[int], pool: Executor,
-        bar: "tqdm[Any]",
+        self, sequence: FolderSequence, settings: list[MemoryOptions], pool: Executor, bar: "tqdm[Any]",
     ) -> tuple[Pass, dict[str, SettingReport]]:
         """One pass: every frame through all `settings`."""
         started, shared = time.perf_counter(), SharedEncoding()
         with ExitStack() as stack:
             running = [
                 RunningSetting(
-                    setting, self.segmenter(setting, shared), LiveScores(objects, pool),
-                    stack.enter_context(replace(self.folder, masks=name_of(setting)).writer(sequence.name))
-                    if self.masks else None,
+                    setting, self.segmenter(setting, shared), self.data.live(sequence, pool),
+                    stack.enter_context(setting_folder(self.folder, name_of(setting)).writer(sequence.name))
+                    if self.masks else None, self.data.wanted(sequence),
                 ) for setting in settings
             ]
             bar.set_postfix_str(f"{sequence.name}, {_few([name_of(setting) for setting in settings])}", refresh=False)
-            for frame, truth in stack.enter_context(closing(ReadAhead(_with_truth(sequence)))):
+            for frame, truth in stack.enter_context(closing(ReadAhead(self.data.frames(sequence)))):
                 shared.next_frame()
                 for one in running:
                     one.step(frame, truth, shared)
@@ -175,30 +195,6 @@ class Ablation:
             reports = {name_of(one.setting): one.report(shared.seconds) for one in running}
         own = sum(report.step_seconds for report in reports.values())
         return Pass(list(reports), shared.seconds, own, time.perf_counter() - started), reports
-
-
-def _with_truth(sequence: FolderSequence) -> Iterator[tuple[Frame, np.ndarray | None]]:
-    """Each frame and its ground truth [H, W]; None for the first and the last, which do not count."""
-    scored = set(list(sequence.ground_truth)[1:-1])
-    for frame in sequence:
-        yield frame, _truth(sequence, frame) if frame.name in scored else None
-
-
-def _truth(sequence: FolderSequence, frame: Frame) -> np.ndarray:
-    path = sequence.ground_truth[frame.name]
-    labels = read_labels(path)
-    if labels.shape != frame.image.shape[:2]:
-        raise DatasetError(f"{path}: expected {in_pixels(frame.image.shape)}, the size of its frame, found "
-                           f"{in_pixels(labels.shape)}; score at the size of the frames")
-    return (labels > 0).astype(np.uint8) if sequence.binary else labels
-
-
-def _scored_objects(sequence: FolderSequence) -> list[int]:
-    truths = list(sequence.ground_truth.values())
-    if not has_full_ground_truth(sequence) or len(truths) != len(sequence):
-        raise DatasetError(f"{truths[0].parent}: expected an annotation of each of the {len(sequence)} frames, since "
-                           f"an ablation is scored, found {len(truths)}; choose sequences with full annotations")
-    return objects_of(truths[0], sequence.binary)
 
 
 def _few(names: list[str]) -> str:

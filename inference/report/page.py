@@ -15,9 +15,12 @@ from dataset.files import write_text
 from dataset.folder import FolderSequence
 from inference.report.pictures import capacity_figure, copied_first_mask, picture, write_overlay
 from inference.report.runs import Run, by_data
+from inference.report.server_scores import SOURCE
 from inference.report.tables import Table, bank_table, difference_table, sequence_table
 from inference.report.thesis import coverage, thesis_tables
 from inference.run.data import davis_of
+
+LONGEST = 100        # rows of a table on a page
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ def data_section(runs: list[Run], banks: Table, folder: Path, stem: str) -> list
         "Scores in per cent; FPS excludes reading and writing files; held: memory entries over the cells of a frame.",
         "",
     ]
+    for file in dict.fromkeys(run.about[SOURCE] for run in runs if SOURCE in run.about):
+        titles = "; ".join(run.title for run in runs if run.about.get(SOURCE) == file)
+        lines += [f"Scores from `{file}`: {titles}.", ""]
     if difference := difference_of(runs):
         lines += [difference, ""]
         warnings.warn(f"{first.data}: {difference} Compare runs over the same data and --sequences", stacklevel=2)
@@ -128,7 +134,8 @@ def picture_section(data: Pictured, runs: list[Run], output: Path) -> list[str]:
 
 
 def table_lines(table: Table, folder: Path, stem: str) -> list[str]:
-    """The table in Markdown under its title, with a link to its CSV, which is written here."""
-    file = f"{stem}-{table.name}.csv"
+    """The table in Markdown under its title, with a link to its CSV, which is written here; long ones as CSV alone."""
+    file, rows = f"{stem}-{table.name}.csv", len(table.rows)
     write_text(folder / file, table.csv())
-    return [*([f"### {table.title}", ""] if table.title else []), table.markdown(), "", f"[as CSV]({file})", ""]
+    shown = table.markdown() if rows <= LONGEST else f"{rows} rows, in the CSV."
+    return [*([f"### {table.title}", ""] if table.title else []), shown, "", f"[as CSV]({file})", ""]

@@ -12,6 +12,7 @@ from PIL import Image
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence
 from dataset.masks import overlay, read_image, read_labels, write_image, write_labels
+from inference.report.protocol import departures
 from inference.report.runs import Run
 from inference.scoring.davis import global_statistics, score_results
 
@@ -24,16 +25,18 @@ DPI = 150
 def capacity_figure(runs: list[Run], path: Path) -> bool:
     """J&F over the capacity of the bounded banks, the others as horizontal lines (thesis, figure 11).
 
-    Returns False and draws nothing if no scored run has a bounded bank.
+    Runs of one bank by different protocols (`inference.report.protocol`) are lines of their own. Returns False and
+    draws nothing if no scored run has a bounded bank.
     """
     scored = [run for run in runs if run.j_and_f == run.j_and_f]
     bounded = sorted(((run.capacity, run) for run in scored if run.capacity), key=itemgetter(0))
     if not bounded:
         return False
     figure, axes = pyplot.subplots(figsize=(6, 4), dpi=120)
-    for family in dict.fromkeys(run.family for run in scored if run.capacity):
-        points = [(capacity, 100 * run.j_and_f) for capacity, run in bounded if run.family == family]
-        axes.plot(*zip(*points, strict=True), "o-", label=family)
+    lines = _lines(scored)
+    for line in dict.fromkeys(lines[run.name] for run in scored if run.capacity):
+        points = [(capacity, 100 * run.j_and_f) for capacity, run in bounded if lines[run.name] == line]
+        axes.plot(*zip(*points, strict=True), "o-", label=line)
     for run, style in zip((run for run in scored if not run.capacity), cycle(("--", ":", "-.")), strict=False):
         label = f"{run.title} ({run.totals['frames_held_mean']:.1f} held)"
         axes.axhline(100 * run.j_and_f, linestyle=style, color="gray", label=label)
@@ -95,6 +98,13 @@ def copied_first_mask(sequences: list[FolderSequence], folder: Path) -> dict[str
             write_labels(sequence_folder / f"{name}.png", first)
     truths = {sequence.name: sequence.ground_truth for sequence in sequences}
     return global_statistics(score_results(truths, folder, sequences[0].binary, progress=False))
+
+
+def _lines(runs: list[Run]) -> dict[str, str]:
+    """Name of a run -> the line of the figure over capacity that it belongs to."""
+    words = {run.name: ", ".join(departures(run)) for run in runs}
+    several = len(set(words.values())) > 1
+    return {run.name: ", ".join(filter(None, [run.family, words[run.name] if several else ""])) for run in runs}
 
 
 def _indices(sequence: FolderSequence, numbers: list[int] | None, shown: int = 5) -> list[int]:

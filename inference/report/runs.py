@@ -118,12 +118,12 @@ def _run_of(folder: Path, label: str | None, content: dict[str, Any]) -> Run:
     per_sequence = {name: _numbers(row) for name, row in (content.get("scores_per_sequence") or {}).items()}
     sequences = list(per_sequence or content["sequences"])       # those that were scored
     family, capacity = _bank(settings)
-    youtube = settings["command"] == "eval_youtube"
+    youtube = is_youtube(settings)
     if not (totals["frames"] and (youtube or scores.keys() >= set(GLOBAL_COLUMNS))):
         raise KeyError("scores")
     return Run(
         folder, label or folder.resolve().name, label or _title(family, capacity), family, capacity,
-        _data(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
+        data_of(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
         per_sequence, _objects(folder / f"per-sequence_results-{settings.get('split', 'val')}.csv"),
         {**content.get("about", {}), **content.get("versions", {})},
     )
@@ -145,7 +145,7 @@ def _numbers(scores: dict[str, float | None]) -> dict[str, float]:
 
 def _bank(settings: dict[str, Any]) -> tuple[str, int | None]:
     """The memory bank in words, such as "LFU (softmax index)", and its capacity."""
-    words = [*bank_labels(settings), *labels(ViewOptions, settings, ["short_side"])]
+    words = [*bank_labels(settings), *labels(ViewOptions, settings, ["short_side", "resize"])]
     policy = POLICIES.get(settings["memory"])
     capacity = settings.get("memory_frames") or (policy.default_frames if policy else None)
     return bank_title(settings) + (f" ({', '.join(words)})" if words else ""), capacity
@@ -158,8 +158,14 @@ def _title(family: str, capacity: int | None) -> str:
     return f"{bank}, {capacity} frame{'s' * (capacity != 1)}{space}{rest}"
 
 
-def _data(settings: dict[str, Any]) -> str:
-    if settings["command"] == "eval_youtube":
+def is_youtube(settings: dict[str, Any]) -> bool:
+    """Whether a run or an ablation is over YouTube-VOS, or a folder laid out like it."""
+    return settings["command"] == "eval_youtube" or "youtube_root" in settings
+
+
+def data_of(settings: dict[str, Any]) -> str:
+    """The data of a run in words: "DAVIS 2017 val"."""
+    if is_youtube(settings):
         return f"YouTube-VOS {settings.get('split', 'valid')}"
     resolution = settings.get("resolution", "480p")
     other = "" if resolution == "480p" else f", {resolution}"

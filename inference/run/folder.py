@@ -30,6 +30,7 @@ class RunFolder:
     masks: str = ""               # folder of masks below `output`
     overlays: bool = False
     telemetry: bool = False       # record what the bank holds; the masks do not depend on it
+    black_and_white: bool = False     # masks of 0 and 255
 
     @property
     def file(self) -> Path:
@@ -42,7 +43,8 @@ class RunFolder:
         return self.output / self.masks / sequence
 
     def writer(self, sequence: str) -> SequenceWriter:
-        return SequenceWriter(self.results(sequence), self.output / "overlays" / sequence if self.overlays else None)
+        overlays = self.output / "overlays" / sequence if self.overlays else None
+        return SequenceWriter(self.results(sequence), overlays, self.black_and_white)
 
     def recorder(self, sequence: FolderSequence, segmenter: ViewSegmenter) -> Recorder | None:
         """Observes the first view's bank; None if no telemetry is asked for."""

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from inference.run.record import SequenceReport
 from inference.views import ViewSegmenter
-from model.convolution.tuned import algorithms_in_use
 
 
 class Meter:
@@ -48,5 +47,5 @@ class Meter:
             frames=self.frames, objects=len(self.segmenter.objects), seconds=self.seconds,
             wall_seconds=time.perf_counter() - self._started, frames_held_mean=self.held_mean,
             frames_held_peak=self.held_peak, bytes_held_peak=self.bytes_peak,
-            convolutions=algorithms_in_use(self.segmenter.segmenters[0].network),
+            convolutions=self.segmenter.algorithms,
         )

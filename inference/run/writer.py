@@ -74,10 +74,12 @@ class SequenceWriter(BackgroundWriter):
 
     Args:
         folder: for label maps, `<frame name>.png`. overlays: a folder for `<frame name>.jpg` overlays, or None.
+        black_and_white: every object is 255 in a gray PNG, as in the archive of DAVIS 2016.
     """
 
-    def __init__(self, folder: Path, overlays: Path | None = None) -> None:
+    def __init__(self, folder: Path, overlays: Path | None = None, black_and_white: bool = False) -> None:
         super().__init__(folder.name)
+        self._black_and_white = black_and_white
         self._targets = [folder, *([overlays] if overlays else [])]
         self._partials = [target.with_name(f".{target.name}.partial") for target in self._targets]
 
@@ -99,6 +101,10 @@ class SequenceWriter(BackgroundWriter):
                 shutil.rmtree(partial, ignore_errors=True)
 
     def _write(self, frame: Frame, labels: np.ndarray) -> None:
-        write_labels(self._partials[0] / f"{frame.name}.png", labels)
+        path = self._partials[0] / f"{frame.name}.png"
+        if self._black_and_white:
+            write_image(path, np.where(labels > 0, 255, 0).astype(np.uint8))
+        else:
+            write_labels(path, labels)
         for folder in self._partials[1:]:
             write_image(folder / f"{frame.name}.jpg", overlay(frame.image, labels), quality=90)

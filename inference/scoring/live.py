@@ -1,10 +1,11 @@
-"""Scoring masks while they are made: the numbers of `davis.score_sequence` without files of masks."""
+"""Scoring masks while they are made: the numbers of `davis.score_sequence` and `youtube.score_video` without files."""
 
 from collections import deque
 from concurrent.futures import Executor, Future
 
 import numpy as np
 
+from dataset.masks import VOID, labels_in
 from inference.scoring.metrics import score_frame
 
 _WAITING = 8      # frames that may wait to be scored before `add` blocks
@@ -15,16 +16,20 @@ class LiveScores:
 
     Args:
         objects: the numbers that count. pool: threads that do the work (OpenCV and NumPy release the GIL).
+        late: further objects count from the frame after the one in which the ground truth first shows them.
     """
 
-    def __init__(self, objects: list[int], pool: Executor) -> None:
-        self._pool = pool
+    def __init__(self, objects: list[int], pool: Executor, late: bool = False) -> None:
+        self._pool, self._late = pool, late
         self._scores: dict[int, tuple[list[float], list[float]]] = {number: ([], []) for number in objects}
-        self._waiting: deque[Future[list[tuple[float, float]]]] = deque()
+        self._waiting: deque[tuple[list[int], Future[list[tuple[float, float]]]]] = deque()
 
     def add(self, truth: np.ndarray, prediction: np.ndarray) -> None:
         """Score a frame's label maps, [H, W] uint8 each; neither may change afterwards."""
-        self._waiting.append(self._pool.submit(score_frame, truth, prediction, list(self._scores)))
+        objects = list(self._scores)
+        self._waiting.append((objects, self._pool.submit(score_frame, truth, prediction, objects)))
+        for number in set(labels_in(truth)) - {0, VOID} if self._late else ():
+            self._scores.setdefault(number, ([], []))
         if len(self._waiting) > _WAITING:
             self._collect()
 
@@ -35,6 +40,8 @@ class LiveScores:
         return self._scores
 
     def _collect(self) -> None:
-        for (js, fs), (j, f) in zip(self._scores.values(), self._waiting.popleft().result(), strict=True):
+        objects, scored = self._waiting.popleft()
+        for number, (j, f) in zip(objects, scored.result(), strict=True):
+            js, fs = self._scores[number]
             js.append(j)
             fs.append(f)

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
 class Instant(ViewSegmenter):
     """In place of a network: the mask of a frame is that of the frame before, moved by a pixel."""
 
-    objects, frames_held, bytes_held = [1], 0.0, 0
+    objects, frames_held, bytes_held, algorithms = [1], 0.0, 0, {}
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.labels_now = device, np.zeros((1, 1), np.uint8)

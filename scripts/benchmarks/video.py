@@ -44,8 +44,7 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
         agreement: dict[str, list[float]] = {name: [] for name in segmenters}
         peaks = dict.fromkeys(segmenters, 0.0)
         for frame in itertools.islice(sequence, options.clip_frames):
-            given = None if frame.annotation is None else split(frame.annotation, objects)
-            labels = {}
+            given, labels = None if frame.annotation is None else split(frame.annotation, objects), {}
             if guide is not None:
                 guide.step(frame.image, given)
             for name, segmenter in segmenters.items():
