@@ -6,6 +6,12 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 $python -m ruff check .
+biome=$(command -v biome || command -v node_modules/.bin/biome || true)     # npm install --no-save @biomejs/biome
+if [ -n "$biome" ]; then
+    "$biome" lint --error-on-warnings scripts/annotation/page
+else
+    echo "biome is not installed: the JavaScript of scripts/annotation/page is not linted"
+fi
 
 types=$(mktemp)
 $python -m mypy > "$types" 2>&1 &       # beside the tests, since it uses one core; its result comes last

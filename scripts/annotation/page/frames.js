@@ -1,7 +1,7 @@
 // The frame that is shown: its picture and its label map; what is saved, and in which order.
 import { api } from "./api.js";
 import { encodeGray } from "./png.js";
-import { attempt, emit, isGiven, notice, state } from "./state.js";
+import { attempt, emit, inRanges, isGiven, notice, state } from "./state.js";
 
 const MOST_PICTURES = 80; // ImageBitmaps that are kept
 const RETRIED = new Set([0, 429, 503]); // status: no answer, too many requests, busy
@@ -9,6 +9,7 @@ const pictures = new Map(); // frame -> promise of its ImageBitmap
 const unsaved = new Map(); // frame -> label map, or null: no longer given
 let saving = null;
 let wanted = 0;
+let edits = 0; // a mask that was asked for before an edit must not replace it
 
 function picture(t) {
   const kept = pictures.get(t);
@@ -25,8 +26,9 @@ function picture(t) {
 }
 
 async function maskOf(t) {
-  const { width, height } = state.server;
-  return unsaved.get(t)?.slice() ?? (await api.mask(t)) ?? new Uint8Array(width * height);
+  const { width, height, predicted, stale } = state.server;
+  const known = isGiven(t) || inRanges(predicted, t) || inRanges(stale, t);
+  return unsaved.get(t)?.slice() ?? (known ? await api.mask(t) : null) ?? new Uint8Array(width * height);
 }
 
 /** Shows frame t. If another frame is wanted before it has come, nothing is shown. True if it was shown. */
@@ -34,6 +36,7 @@ export async function show(t) {
   const { frames } = state.server;
   t = Math.max(0, Math.min(frames - 1, Math.round(t)));
   const turn = ++wanted;
+  const known = edits;
   if (t !== state.frame) {
     state.frame = t;
     state.labels = null; // not paintable until it has come
@@ -41,7 +44,7 @@ export async function show(t) {
   }
   const loaded = await attempt(async () => {
     const [image, labels] = await Promise.all([picture(t), maskOf(t)]);
-    if (turn !== wanted || state.stroking) return;
+    if (turn !== wanted || state.stroking || (edits !== known && state.labels)) return;
     state.image = image;
     state.labels = labels;
     emit("labels");
@@ -61,6 +64,7 @@ export function save(t, labels) {
     notice("A given mask needs at least one object. This frame is no longer given.");
     labels = null;
   }
+  edits++;
   unsaved.set(t, labels?.slice() ?? null);
   if (labels && !isGiven(t)) state.server.given.push(t);
   saving ??= saveAll().finally(() => {

@@ -15,7 +15,7 @@ export function commit(before, wasGiven = isGiven()) {
   undone.length = 0;
   save(state.frame, after);
   emit("labels");
-  emit("server");
+  emit("masks");
 }
 
 async function move(from, to, labelsOf) {

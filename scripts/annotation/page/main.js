@@ -97,6 +97,7 @@ function showTool() {
   }
   const draft = tools[state.tool].draft?.() ?? "";
   element("proposal").hidden = !draft;
+  state.drafting = Boolean(draft);
   document.querySelector("#proposal span").textContent = draft;
 }
 
@@ -109,7 +110,9 @@ function showServer() {
   if (!objects.some((object) => object.number === state.object) && objects.length) chooseObject(objects[0].number);
 }
 
+const READ_EVERY = 2000; // milliseconds, while masks arrive
 let reading = null;
+let read = 0; // when the state was read last
 
 /** Reads the server's state; if it is asked for again meanwhile, it is read once more. */
 async function readState(first = false) {
@@ -122,6 +125,7 @@ async function readState(first = false) {
     do {
       reading.again = false;
       state.server = await api.state();
+      read = performance.now();
     } while (reading.again);
     emit("server");
     emit("progress");
@@ -143,7 +147,7 @@ const events = {
   mask(data) {
     if (!state.server) return;
     arrived(data);
-    emit("server");
+    if (performance.now() - read > READ_EVERY) readState(); // the confidence of the new masks
   },
   progress(data) {
     if (!state.server) return;

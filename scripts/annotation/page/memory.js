@@ -2,7 +2,7 @@
 import { api } from "./api.js";
 import { addOverlay, redraw } from "./canvas.js";
 import { go } from "./timeline.js";
-import { attempt, element, make, mayWrite, on, state } from "./state.js";
+import { attempt, element, inRanges, make, mayWrite, on, state } from "./state.js";
 
 const READ_EVERY = 120; // milliseconds between two questions of the moving pointer
 let shown = ""; // what the panel shows: the frame and the version of the state
@@ -34,7 +34,8 @@ function figure({ frame, cells, count }) {
 
 async function refresh() {
   if (!open()) return;
-  const wanted = `${state.frame} ${version}`;
+  const known = inRanges(state.server.predicted, state.frame) || inRanges(state.server.stale, state.frame);
+  const wanted = `${state.frame} ${version} ${known}`;
   if (wanted === shown) return;
   shown = wanted;
   reads = [];
@@ -117,6 +118,7 @@ export function installMemory() {
   });
   on("server panel labels", refresh);
   on("pointer", pointed);
+  on("panel", redraw);
   on("frame", () => {
     reads = [];
   });

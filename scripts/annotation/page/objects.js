@@ -3,7 +3,7 @@ import { api } from "./api.js";
 import { tooltip } from "./keys.js";
 import { stateOf } from "./strip.js";
 import { go } from "./timeline.js";
-import { attempt, currentObject, element, emit, isGiven, isLocked, make, mayWrite, notice, on, state } from "./state.js";
+import { attempt, currentObject, element, emit, inRanges, isGiven, isLocked, make, mayWrite, notice, on, state } from "./state.js";
 
 const COLORS = ["#e5484d", "#3b82f6", "#30a46c", "#f5a524", "#a855f7", "#06b6d4", "#ec4899", "#84cc16", "#f97316"];
 
@@ -60,17 +60,25 @@ function row(object) {
   const text = make("input", { type: "text", value: name, maxLength: 40, title: `Name of object ${number}` });
   text.onchange = () => change(object, { name: text.value.trim() || `object ${number}` });
   text.onkeydown = (event) => event.key === "Enter" && text.blur();
-  const eye = make("button", { textContent: visible ? "👁" : "–", title: `Show or hide ${name} (V for the chosen one)` });
-  eye.setAttribute("aria-pressed", visible);
+  const eye = make("button", { textContent: visible ? "Hide" : "Show", title: `Show or hide ${name} (V for the chosen one)` });
   eye.onclick = () => change(object, { visible: !visible });
   const remove = make("button", { textContent: "×", title: `Delete ${name} and its masks` });
   remove.onclick = () => removeObject(object);
   return make("li", { className: number === state.object ? "chosen" : "" }, choose, paint, text, eye, remove);
 }
 
+/** Whether `data` differs from the last call for this list: unchanged rows stay, so that a click on them is not lost. */
+function isNew(id, data) {
+  const text = JSON.stringify(data);
+  const known = element(id).dataset.shown === text;
+  element(id).dataset.shown = text;
+  return !known;
+}
+
 function list() {
   if (element("object-list").contains(document.activeElement) && document.activeElement.type === "text") return;
-  element("object-list").replaceChildren(...state.server.objects.map(row));
+  const { objects, writer } = state.server;
+  if (isNew("object-list", [objects, state.object, writer])) element("object-list").replaceChildren(...objects.map(row));
 }
 
 /** What is known about the shown frame, in words. */
@@ -84,11 +92,13 @@ function frameStatus() {
   const lock = document.querySelector("[data-command=lock]");
   lock.firstChild.textContent = isLocked() ? "Unlock" : "Lock";
   lock.setAttribute("aria-pressed", isLocked());
+  lock.disabled = !isLocked() && !isGiven() && !inRanges(state.server.predicted, state.frame);
   document.querySelector("[data-command=forget]").disabled = !isGiven() || isLocked();
 }
 
 function suggestions() {
   const found = state.server.suggestions ?? [];
+  if (!isNew("suggestion-list", [found, state.server.objects])) return;
   const rows = found.slice(0, 6).map(({ frame, object, why }) => {
     const name = state.server.objects.find(({ number }) => number === object)?.name ?? `object ${object}`;
     const button = make("button", { textContent: `Frame ${frame}, ${name}: ${why}`, title: tooltip("next-suggestion") });
@@ -106,6 +116,6 @@ export function nextSuggestion() {
 
 export function installObjects() {
   on("server object", () => state.server && list());
-  on("server frame labels", () => state.server && frameStatus());
+  on("server masks frame labels", () => state.server && frameStatus());
   on("server", () => state.server && suggestions());
 }

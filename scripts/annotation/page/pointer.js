@@ -53,6 +53,7 @@ function down(event) {
     pinch = fingers();
   } else if (pointers.size === 1) {
     panning = state.tool === "pan" || event.button === 1;
+    if (!panning) state.following = false;
     if (!panning && event.button === 0) tool().down?.(framePoint(event.clientX, event.clientY), pixel());
   }
 }

@@ -1,7 +1,7 @@
 // Starting, following and cancelling a propagation.
 import { api } from "./api.js";
 import { reload, saved, show } from "./frames.js";
-import { attempt, element, mayWrite, notice, on, state } from "./state.js";
+import { attempt, element, emit, mayWrite, notice, on, state } from "./state.js";
 
 export async function propagate(direction) {
   if (!mayWrite()) return;
@@ -14,6 +14,7 @@ export async function propagate(direction) {
     notice("Nothing to propagate yet: paint an object in this frame first.", true);
     return;
   }
+  state.following = element("follow").checked;
   await attempt(() => api.propagate(direction, state.frame));
 }
 
@@ -27,7 +28,8 @@ export function arrived({ frame }) {
     [[first, Math.min(last, frame - 1)], [Math.max(first, frame + 1), last]].filter(([a, b]) => a <= b),
   );
   if (frame === state.frame) reload();
-  else if (element("follow").checked && state.server.progress && !state.stroking) show(frame);
+  else if (state.following && state.server.progress && !state.stroking && !state.drafting) show(frame);
+  emit("masks");
 }
 
 /** Adds a frame to sorted ranges. */
@@ -45,20 +47,20 @@ const time = (seconds) => (seconds >= 90 ? `${Math.round(seconds / 60)} min` : `
 function update() {
   const progress = state.server?.progress;
   element("progress").hidden = !progress;
-  document.querySelector("[data-command=cancel]").hidden = !progress;
-  for (const direction of ["forward", "backward", "both"]) {
-    document.querySelector(`[data-command=${direction}]`).disabled = Boolean(progress);
-  }
+  element("propagate").hidden = Boolean(progress);
   if (!progress) return;
-  const { done, total, fps, seconds_left: left } = progress;
+  const { done, total, fps, seconds_left: left, what } = progress;
   const bar = document.querySelector("#progress progress");
   bar.max = Math.max(1, total);
   bar.value = done;
   const rate = fps ? ` · ${fps.toFixed(1)} fps` : "";
   const rest = left === null || left === undefined ? "" : ` · ${time(left)} left`;
-  document.querySelector("#progress span").textContent = `${done} of ${total}${rate}${rest}`;
+  document.querySelector("#progress span").textContent = `${what === "export" ? "Exporting " : ""}${done} of ${total}${rate}${rest}`;
 }
 
 export function installPropagate() {
   on("server progress", update);
+  element("follow").addEventListener("change", (event) => {
+    state.following = event.target.checked;
+  });
 }

@@ -10,6 +10,8 @@ export const state = {
   radius: 8, // of the brush, in pixels of the working size
   opacity: 0.5,
   panel: "objects",
+  following: true, // new masks are shown while they are computed, until the user goes elsewhere or paints
+  drafting: false, // a proposal or polygon is not finished
   stroking: false, // a stroke is under way: the label map must not be replaced
 };
 
@@ -23,7 +25,8 @@ export function on(names, listener) {
   }
 }
 
-/** Names: server, frame, labels, tool, view, object, panel, progress, draft. */
+/** Names: server (all of it is new), masks (which frames have masks), frame, labels, tool, view,
+ * object, panel, progress, pointer, draft. */
 export function emit(name) {
   for (const listener of listeners.get(name) ?? []) listener();
 }
@@ -46,6 +49,7 @@ export function notice(text, error = false) {
   line.title = text;
   line.classList.toggle("error", error);
   clearTimeout(noticeTimer);
+  line.hidden = !text;
   if (text) noticeTimer = setTimeout(() => notice(""), error ? 12000 : 5000);
 }
 

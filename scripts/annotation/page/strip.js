@@ -153,5 +153,5 @@ export function installStrip(go) {
   });
   new ResizeObserver(queue).observe(strip.parentElement);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => emit("frame"));
-  on("server frame", queue);
+  on("server masks frame", queue);
 }

@@ -7,7 +7,12 @@ const slider = element("slider");
 let playing = false;
 
 /** Goes to frame t. */
-export const go = (t) => state.server && !state.stroking && show(t);
+export function go(t) {
+  if (!state.server || state.stroking) return;
+  state.following = false;
+  show(t);
+}
+
 export const step = (by) => {
   pause();
   go(state.frame + by);
@@ -25,6 +30,7 @@ export async function play() {
     return;
   }
   playing = true;
+  state.following = false;
   element("play-text").textContent = "Pause";
   await saved();
   const { frames, fps } = state.server;
