@@ -1,5 +1,7 @@
 // Requests to the server, below the address of the page, and its stream of events.
 
+import { emit } from "./state.js";
+
 // A new id at each load: the server lets one tab write.
 const TAB = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -24,7 +26,10 @@ async function request(method, path, body) {
   } catch {
     throw new ServerError(0, "The server does not answer. Is scripts/annotate.py still running?");
   }
-  if (response.ok) return response;
+  if (response.ok) {
+    if (method !== "GET") emit("written");
+    return response;
+  }
   const refused = await response.json().catch(() => ({}));
   throw new ServerError(response.status, refused.error ?? `The server answered with status ${response.status}.`);
 }

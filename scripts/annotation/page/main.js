@@ -168,6 +168,7 @@ installPropagate();
 installKeys(actions);
 on("tool draft", showTool);
 on("server", showServer);
+on("written", () => readState());
 element("radius").addEventListener("input", (event) => radius(Number(event.target.value)));
 element("opacity").addEventListener("input", (event) => opacity(Number(event.target.value) / 100));
 addEventListener("unhandledrejection", (event) => notice(String(event.reason?.message ?? event.reason), true));

@@ -65,14 +65,14 @@ function marks() {
     const own = reads.filter(({ frame }) => frame === Number(box.dataset.frame));
     for (const { x, y, weight } of own) {
       pen.beginPath();
-      pen.arc(x * scale, y * scale, 3 + 7 * Math.sqrt(weight / most), 0, 2 * Math.PI);
+      pen.arc(x * scale, y * scale, 2 + 5 * Math.sqrt(weight / most), 0, 2 * Math.PI);
       pen.fillStyle = "#ffe600b0";
       pen.fill();
       pen.strokeStyle = "#000";
       pen.stroke();
     }
     const share = own.reduce((sum, { weight }) => sum + weight, 0);
-    const read = reads.length ? `: ${Math.round(100 * share)} % of what this pixel reads` : "";
+    const read = reads.length ? `: ${Math.round(100 * share)} % of this read` : "";
     caption.textContent = box.dataset.caption + read;
   }
 }

@@ -101,7 +101,7 @@ function suggestions() {
   if (!isNew("suggestion-list", [found, state.server.objects])) return;
   const rows = found.slice(0, 6).map(({ frame, object, why }) => {
     const name = state.server.objects.find(({ number }) => number === object)?.name ?? `object ${object}`;
-    const button = make("button", { textContent: `Frame ${frame}, ${name}: ${why}`, title: tooltip("next-suggestion") });
+    const button = make("button", { textContent: `Frame ${frame}: ${why.replace(`object ${object}`, name)}`, title: tooltip("next-suggestion") });
     button.onclick = () => go(frame);
     return make("li", {}, button);
   });

@@ -26,7 +26,7 @@ export function on(names, listener) {
 }
 
 /** Names: server (all of it is new), masks (which frames have masks), frame, labels, tool, view,
- * object, panel, progress, pointer, draft. */
+ * object, panel, progress, pointer, draft, written (the server has stored something). */
 export function emit(name) {
   for (const listener of listeners.get(name) ?? []) listener();
 }
