@@ -26,7 +26,7 @@ function figure({ frame, cells, count }) {
   const caption = make("figcaption", { textContent: `Frame ${frame}` });
   const made = make("figure", { title: `Entries of frame ${frame}; click to go there` }, picture, make("canvas"), caption);
   made.dataset.frame = frame;
-  made.dataset.caption = count === undefined ? `Frame ${frame}` : `Frame ${frame}, ${count} entries`;
+  made.dataset.caption = count === undefined ? `Frame ${frame}` : `Frame ${frame}: ${count} held`;
   made.onclick = () => go(frame);
   picture.onload = marks;
   return made;
@@ -47,9 +47,9 @@ async function refresh() {
     if (wanted !== shown) return;
     element("memory-status").textContent = held.frames.length
       ? `At frame ${state.frame}, the bank holds ${held.entries} entries of ${held.frames.length} frames. ` +
-        "Point at a pixel of the frame to see what it reads."
+        "Point at a pixel of the frame to see which of them it reads."
       : `Frame ${state.frame} was not predicted yet, so nothing is known about its memory.`;
-    element("memory-frames").replaceChildren(...held.frames.map(figure));
+    element("memory-frames").replaceChildren(...held.frames.toSorted((a, b) => b.frame - a.frame).map(figure));
   });
 }
 
@@ -72,7 +72,7 @@ function marks() {
       pen.stroke();
     }
     const share = own.reduce((sum, { weight }) => sum + weight, 0);
-    const read = reads.length ? `: ${Math.round(100 * share)} % of this read` : "";
+    const read = reads.length ? `, ${Math.round(100 * share)} % read` : "";
     caption.textContent = box.dataset.caption + read;
   }
 }

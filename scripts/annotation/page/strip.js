@@ -39,7 +39,7 @@ function cell(x, y, width, color, { kind, uncertain }, patterns) {
   if (kind === "empty") return;
   if (kind === "absent") {
     context.fillStyle = theme("--soft");
-    context.fillRect(x, y + ROW - 4, Math.max(1, width * 0.6), 1);
+    context.fillRect(x, y + ROW / 2 - 2, Math.max(1, width * 0.6), 2);
     return;
   }
   context.globalAlpha = kind === "given" ? 1 : kind === "stale" ? 0.9 : 0.4;
