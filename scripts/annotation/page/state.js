@@ -67,12 +67,25 @@ export async function attempt(action) {
 /** Whether this tab may write; says why if not. */
 export function mayWrite() {
   if (state.server?.writer) return true;
-  notice("Another tab of this page writes. Close it to change something here.", true);
+  notice("Another tab of this page writes. Press F8 to write here.", true);
   return false;
 }
 
-export const isLocked = (t = state.frame) => state.server?.locked.includes(t) ?? false;
-export const isGiven = (t = state.frame) => state.server?.given.includes(t) ?? false;
+const sets = new WeakMap();
+
+/** Whether a list of frames holds t: quick, since the strip asks it for every frame. */
+export function has(list, t) {
+  if (!list) return false;
+  let known = sets.get(list);
+  if (known?.size !== list.length) {
+    known = new Set(list);
+    sets.set(list, known);
+  }
+  return known.has(t);
+}
+
+export const isLocked = (t = state.frame) => has(state.server?.locked, t);
+export const isGiven = (t = state.frame) => has(state.server?.given, t);
 export const inRanges = (ranges, t) => ranges.some(([first, last]) => first <= t && t <= last);
 
 /** Whether this frame's mask may be painted; says why if not. */

@@ -1,5 +1,5 @@
 // The strip below the slider: for each frame and object given, predicted, locked, stale, uncertain, absent.
-import { element, emit, inRanges, isGiven, isLocked, on, state } from "./state.js";
+import { element, emit, has, inRanges, isGiven, isLocked, on, state } from "./state.js";
 
 const ROW = 20; // screen pixels per object
 const HEAD = 12; // row of locks, given frames and suggestions
@@ -14,8 +14,8 @@ export function stateOf(t, number) {
   const value = confidence?.[number]?.[t] ?? null;
   if (isGiven(t)) return { kind: "given", value, uncertain: false };
   const kind = inRanges(stale, t) ? "stale" : inRanges(predicted, t) ? "predicted" : "empty";
-  const gone = kind === "predicted" && (absent?.[number]?.includes(t) ?? false);
-  const unsure = uncertain ? uncertain[number]?.includes(t) : value !== null && value < UNCERTAIN;
+  const gone = kind === "predicted" && has(absent?.[number], t);
+  const unsure = uncertain ? has(uncertain[number], t) : value !== null && value < UNCERTAIN;
   return { kind: gone ? "absent" : kind, value, uncertain: kind === "predicted" && !gone && Boolean(unsure) };
 }
 
