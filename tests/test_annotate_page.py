@@ -137,64 +137,87 @@ def propose(page, labels):
     until(page, "window.annotate.state.server.given.includes(0)")
 
 
-@pytest.mark.slow
-def test_the_whole_job_in_a_browser(page, served, clip, tmp_path):
-    page.goto(served)
-    until(page, READY)
-    page.evaluate("""() => {             // another tab, which only listens
+def listen(page):
+    """Another tab, which only listens: window.masks holds the frames whose masks came."""
+    page.evaluate("""() => {
         window.masks = [];
         new EventSource("api/events?tab=00000000000000ff").addEventListener(
             "mask", (event) => window.masks.push(JSON.parse(event.data).frame));
     }""")
+
+
+def go(page, frame):
+    """With the keys."""
+    page.keyboard.press("Home")
+    for _ in range(frame):
+        page.keyboard.press("ArrowRight")
+    until(page, f"window.annotate.state.frame === {frame} && window.annotate.state.labels !== null")
+
+
+def correct(page, frame):
+    """With the brush, the mouse and the keyboard's pointer; the frames after it are stale then."""
+    go(page, frame)
+    before = shown(page)
+    page.keyboard.press("b")
+    drag(page, [10, 10], [30, 12])
+    stroke = shown(page)
+    assert (stroke != before).sum() > 20
+    page.keyboard.press("Control+z")
+    assert np.array_equal(shown(page), before)
+    page.keyboard.press("Control+Shift+Z")
+    assert np.array_equal(shown(page), stroke)
+    for key in ("Alt+ArrowDown", "k", "Alt+ArrowDown", "k"):
+        page.keyboard.press(key)
+    assert shown(page)[SIZE[0] // 2 + 4, SIZE[1] // 2] == 1
+    until(page, "window.annotate.state.server.stale.length > 0")
+    assert page.evaluate("window.annotate.state.server.stale.flat()") in ([frame, FRAMES - 1], [frame + 1, FRAMES - 1])
+
+
+def refuses_to_paint(page, frame):
+    go(page, frame)
+    locked = shown(page)
+    drag(page, [50, 50], [70, 52])
+    assert np.array_equal(shown(page), locked)
+    assert "locked" in page.inner_text("#notice")
+
+
+@pytest.mark.slow
+def test_the_whole_job_in_a_browser(page, served, clip, tmp_path):
+    page.goto(served)
+    until(page, READY)
+    listen(page)
     propose(page, clip[1][0])
     found, true = shown(page) == 1, clip[1][0] == 1
     assert (found & true).sum() > 0.6 * (found | true).sum()
     page.keyboard.press("r")
     until(page, f"window.annotate.state.server.predicted.flat().at(-1) === {FRAMES - 1} && {IDLE}")
-
-    page.keyboard.press("Home")
-    for _ in range(6):                              # correct frame 6 with the brush
-        page.keyboard.press("ArrowRight")
-    until(page, "window.annotate.state.frame === 6 && window.annotate.state.labels !== null")
-    before = shown(page)
-    page.keyboard.press("b")
-    drag(page, [10, 10], [30, 12])
-    assert (shown(page) != before).sum() > 20
-    page.keyboard.press("Control+z")
-    assert np.array_equal(shown(page), before)
-    page.keyboard.press("Control+Shift+Z")
-    until(page, "window.annotate.state.server.stale.length > 0")
-    first, last = page.evaluate("window.annotate.state.server.stale.flat()")
-    assert (first, last) in ((6, FRAMES - 1), (7, FRAMES - 1))
+    correct(page, 6)
     page.evaluate("window.masks = []")
     page.keyboard.press("r")
     until(page, f"window.annotate.state.server.stale.length === 0 && {IDLE}")
     assert set(page.evaluate("window.masks")) - {6} == set(range(7, FRAMES))     # nothing before the correction
 
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    until(page, "window.annotate.state.frame === 1")
+    go(page, 1)
     page.keyboard.press("l")
     until(page, "window.annotate.state.server.locked.includes(1)")
     page.reload()
     until(page, READY)
     kept = page.evaluate("window.annotate.state.server")
     assert (kept["given"], kept["locked"], kept["stale"], kept["writer"]) == ([0, 6], [1], [], True)
-    page.keyboard.press("ArrowRight")
-    until(page, "window.annotate.state.frame === 1 && window.annotate.state.labels !== null")
-    locked = shown(page)
-    drag(page, [50, 50], [70, 52])
-    assert np.array_equal(shown(page), locked)
-    assert "locked" in page.inner_text("#notice")
-
+    refuses_to_paint(page, 1)
     page.keyboard.press("F4")
     page.keyboard.press("Control+e")
     until(page, "/files in/.test(document.querySelector('#export-status').textContent)")
-    given = sorted((tmp_path / "out/given").glob("*.png"))
-    segment_video.main(list(map(str, ["--input", clip[0], "--mask", *given, "--output", tmp_path / "same", *SETTINGS,
-                                      "--no-overlay"])))
+    check_export(clip[0], tmp_path / "out", tmp_path / "same")
+
+
+def check_export(frames, exported, same):
+    """segment_video.py writes the same bytes for the same given masks."""
+    given = map(str, sorted((exported / "given").glob("*.png")))
+    settings = map(str, SETTINGS)
+    segment_video.main(["--input", str(frames), "--mask", *given, "--output", str(same), "--no-overlay", *settings])
     names = [f"{t:05d}.png" for t in range(FRAMES)]
-    assert [path.name for path in sorted((tmp_path / "out/masks").iterdir())] == names
+    assert [path.name for path in sorted((exported / "masks").iterdir())] == names
     for name in names:
-        assert (tmp_path / "out/masks" / name).read_bytes() == (tmp_path / "same/masks" / name).read_bytes(), name
-    assert read_labels(tmp_path / "out/masks/00009.png").any()
+        assert (exported / "masks" / name).read_bytes() == (same / "masks" / name).read_bytes(), name
+    assert read_labels(exported / "masks" / names[-1]).any()

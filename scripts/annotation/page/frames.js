@@ -96,3 +96,7 @@ async function saveAll() {
 
 /** Resolves when everything painted is stored. */
 export const saved = () => saving ?? Promise.resolve();
+
+addEventListener("beforeunload", (event) => {
+  if (unsaved.size) event.preventDefault(); // the browser asks whether to leave
+});
