@@ -6,7 +6,7 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 $python -m ruff check .
-biome=$(command -v biome || command -v node_modules/.bin/biome || true)     # npm install --no-save @biomejs/biome
+biome=$(command -v biome || command -v node_modules/.bin/biome || true)     # npm install -g @biomejs/biome
 if [ -n "$biome" ]; then
     "$biome" lint --error-on-warnings scripts/annotation/page
 else
