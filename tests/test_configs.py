@@ -10,7 +10,7 @@ import train
 from model.objective import ObjectiveConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-STAGES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if "data" in yaml.safe_load(path.read_text()))
+STAGES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if "training" in yaml.safe_load(path.read_text()))
 BOOTSTRAPPING = {"bootstrap_start": 20_000, "bootstrap_span": 50_000, "bootstrap_floor": 0.15}
 
 
