@@ -13,7 +13,7 @@ from model.grouped_search import match
 
 _ALIKE = 0.95          # cosine from which on a new key counts as the same as an old one
 _OLD_SHARE = 0.8       # weight of the old entry in the running mean
-_NEIGHBOURS = 20       # entries that a prototype's value is drawn from
+_NEIGHBORS = 20       # entries that a prototype's value is drawn from
 
 
 class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
@@ -62,7 +62,7 @@ class Consolidation(LeastFrequentlyUsed, name="consolidate"):
             sources, prototypes = (recent & known).nonzero()[:, 0], (staying & known).nonzero()[:, 0]
             if len(prototypes):
                 keys = entries.keys[: entries.held]
-                found = match(keys[sources], keys[prototypes], _NEIGHBOURS)[0]
+                found = match(keys[sources], keys[prototypes], _NEIGHBORS)[0]
                 for obj in alike:
                     entries.mix_values(obj, prototypes, sources[found.indices], found.weights)
         self.consolidated = now - 1                        # all that is held was written before `now`
