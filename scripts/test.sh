@@ -19,15 +19,15 @@ types_process=$!
 trap 'kill $types_process 2> /dev/null || true; rm -f "$types"' EXIT
 
 # One process per core, each with one thread, or fewer processes if OMP_NUM_THREADS gives each more threads: threads that
-# wait for one another would take the cores from the others. One more, since some tests wait for a command or a browser.
+# wait for one another would take the cores from the others.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-processes=$(( $($python -c 'import os; print(os.cpu_count() or 1)') / OMP_NUM_THREADS + 1 ))
+processes=$(( $($python -c 'import os; print(os.cpu_count() or 1)') / OMP_NUM_THREADS ))
 if [ "${1:-}" = "--quick" ]; then
     shift
     set -- -m "not slow" "$@"
 fi
 status=0
-$python -m pytest --numprocesses "${TEST_PROCESSES:-$processes}" --dist worksteal "$@" || status=$?
+$python -m pytest --numprocesses "${TEST_PROCESSES:-$(( processes > 0 ? processes : 1 ))}" --dist worksteal "$@" || status=$?
 wait $types_process || status=1
 cat "$types"
 exit $status

@@ -90,10 +90,14 @@ class Client:
         return messages
 
     async def _request(self, method, path, headers, parts):
-        head, body = {}, []
+        head, body, ended = {}, [], False
 
         async def receive():
+            nonlocal ended
+            if ended:
+                await asyncio.Event().wait()            # the client does not leave
             part = next(parts, None)
+            ended = part is None
             return {"type": "http.request", "body": part or b"", "more_body": part is not None}
 
         async def send(message):

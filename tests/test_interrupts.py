@@ -34,6 +34,8 @@ CASES = [
     Interrupted("scripts.segment_video", "inference.segmenter.VideoSegmenter.step",
                 "--input {0}/YouTube/JPEGImages/cat --mask {0}/YouTube/Annotations/cat/00000.png "
                 "--weights {0}/tiny.pth --device cpu --output {0}/out"),
+    Interrupted("scripts.annotate", "scripts.annotate.serve",
+                "--input {0}/YouTube/JPEGImages/cat --weights {0}/tiny.pth --device cpu --output {0}/out --no-browser"),
     Interrupted("scripts.ablate", "inference.segmenter.VideoSegmenter.step",
                 "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("scripts.policy_lab", "inference.segmenter.VideoSegmenter.encode",
