@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from model.convolution.timings import processor
 from model.precision import native_bf16
 
 
@@ -85,18 +86,10 @@ def peak_mib() -> float:
 def machine() -> dict[str, str | int]:
     """The machine and versions that the numbers depend on."""
     return {
-        "cpu": _cpu_model(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(),
+        "cpu": processor(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "python": platform.python_version(), "torch": torch.__version__, "date": time.strftime("%Y-%m-%d"),
     }
-
-
-def _cpu_model() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _seconds(value: float) -> str:

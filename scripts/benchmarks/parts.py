@@ -11,13 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-
-from dataset.davis import davis_sequences
 from inference import VideoSegmenter
-from model import STCN, load_network
 from scripts.benchmarks.measure import Measurement, synchronize
-from scripts.benchmarks.video import guide_windows, make_segmenters, split
+from scripts.benchmarks.video import guide_windows, make_segmenters, network_and_clip, split
 
 FRAMES = 12                    # unless --clip-frames is given; two of them store a value
 REST = "rest"
@@ -25,10 +21,7 @@ PARTS = ("key", "value", "decoding", REST)
 
 
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(0)
-    network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
-    (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
+    device, network, sequence = network_and_clip(options)
     for objects in (1, 3):
         segmenters = make_segmenters(network, options)
         guide = None if options.weights else guide_windows(segmenters, device)

@@ -30,10 +30,7 @@ WARMUP = 17           # frames before a compiled network is timed: four of them 
 
 
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(0)
-    network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
-    (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
+    device, network, sequence = network_and_clip(options)
     for objects in (1, 3):
         segmenters = make_segmenters(network, options)
         guide = None if options.weights else guide_windows(segmenters, device)
@@ -69,6 +66,15 @@ def run(options: argparse.Namespace) -> Iterator[Measurement]:
                     **({"GPU MiB at most, all banks": peaks[name]} if peaks[name] else {}),
                 },
             )
+
+
+def network_and_clip(options: argparse.Namespace) -> tuple[torch.device, STCN, FolderSequence]:
+    """The device, the network of --weights on it (or the thesis's with random weights), and the clip of --sequence."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
+    network = load_network(options.weights, device) if options.weights else STCN().to(device).eval()
+    (sequence,) = davis_sequences(options.data / "DAVIS", 2016, "val", names=[options.sequence])
+    return device, network, sequence
 
 
 def _warm_up(segmenter: VideoSegmenter, sequence: FolderSequence, objects: int) -> None:

@@ -2,7 +2,7 @@
 
 Windows make sense only with trained masks: those of --weights, or of the compact network. Labels are compared with
 that network. Times are those of that network and, if it is another one, of the thesis's network with random weights and
-the same windows.
+the same windows. Neither network is tuned.
 """
 
 import argparse
@@ -31,9 +31,9 @@ FRAMES = 24          # of each sequence, unless --clip-frames is given
 def run(options: argparse.Namespace) -> Iterator[Measurement]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trained = load_network(options.weights or "compact", device)
-    networks = {"given": prepare_for_inference(trained, options.precision, tune=True)}
+    networks = {"given": prepare_for_inference(trained, options.precision)}
     if trained.config != NetworkConfig(mask_channels=trained.config.mask_channels):
-        networks["thesis's"] = prepare_for_inference(STCN().to(device).eval(), options.precision, tune=True)
+        networks["thesis's"] = prepare_for_inference(STCN().to(device).eval(), options.precision)
     sequences = davis_sequences(options.data / "DAVIS", 2016, "val")
     for objects in (1, 3):
         times: dict[str, list[float]] = {name: [] for name in networks}
