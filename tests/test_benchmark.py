@@ -30,12 +30,12 @@ def test_sections_over_videos_run_with_the_compact_network(tmp_path, monkeypatch
     (sequence,) = (tmp_path / "DAVIS/ImageSets/2016/val.txt").read_text().split()
     monkeypatch.setattr("scripts.benchmarks.long.SIZE", (48, 64))
     benchmark.main([
-        "--data", str(tmp_path), "--only", "video", "window", "files", "long", "--weights", "compact", "--frames", "30",
-        "--precision", "auto", "--sequence", sequence, "--output", str(tmp_path / "lines.jsonl"),
+        "--data", str(tmp_path), "--only", "video", "parts", "window", "files", "long", "--weights", "compact",
+        "--frames", "30", "--precision", "auto", "--sequence", sequence, "--output", str(tmp_path / "lines.jsonl"),
         "--figure", str(tmp_path / "figure.png"),
     ])
     lines = [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
-    assert {line["section"] for line in lines} == {"video", "window", "files", "long"}
+    assert {line["section"] for line in lines} == {"video", "parts", "window", "files", "long"}
     assert [line["name"] for line in lines if line["section"] == "long"] == [
         "lfu, 30 frames", "first_and_latest, 30 frames", "every_k, 30 frames"
     ]
