@@ -31,7 +31,7 @@ if ! $python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; th
     exit 2
 fi
 
-step tests $python -m pytest -m cuda -rs
+step tests env OMP_NUM_THREADS=2 $python -m pytest -m cuda -rs -n 4      # the tests compare small clips with the CPU
 for section in read stages video window files train; do
     step "benchmark_$section" $python scripts/benchmark.py --data "$data" --only $section --compile \
         --output "$output/benchmark.jsonl"

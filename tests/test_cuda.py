@@ -1,5 +1,7 @@
 """On a real GPU: golden outputs, no waits, compiled and eager, a second device. Skipped if there is none."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,11 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(GPUS == 0, reason="needs a GP
 
 @pytest.fixture(scope="module")
 def clip():
+    return frames_of_clip()
+
+
+@functools.cache
+def frames_of_clip():
     clip = SyntheticClip(seed=1, size=(96, 160), length=LENGTH, objects=2, late=True)
     return [clip.frame(t) for t in range(LENGTH)]
 
@@ -32,6 +39,11 @@ def labels_of(clip, device, memory="lfu", precision="fp32", compiled=False, **op
         segmenter.labels(segmenter.step(image, annotation if t in (0, LATE) else None))
         for t, (image, annotation) in enumerate(clip)
     ]
+
+
+@functools.cache
+def labels_of_the_cpu(memory, decode):
+    return labels_of(frames_of_clip(), "cpu", memory, decode=decode)
 
 
 def agreement(ours, expected):
@@ -54,7 +66,7 @@ def test_golden_propagation(name, shared, seeded_network):
 @pytest.mark.parametrize("memory", sorted(POLICIES))
 def test_masks_are_those_of_the_cpu(clip, memory, decode, precision, least):
     ours = labels_of(clip, "cuda", memory, precision, decode=decode)
-    assert agreement(ours, labels_of(clip, "cpu", memory, decode=decode)) >= least
+    assert agreement(ours, labels_of_the_cpu(memory, decode)) >= least
 
 
 @pytest.mark.parametrize("memory", sorted(POLICIES))
