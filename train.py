@@ -27,7 +27,8 @@ from model.checkpoint import load_state, read_weights
 from model.config import assign, from_mapping, read_yaml, to_mapping
 from model.objective import ObjectiveConfig
 from model.training.config import TrainingConfig, check_same_run
-from model.training.trainer import Trainer, Validation
+from model.training.trainer import Trainer
+from model.training.validation import Validation
 from scripts.arguments import CommandParser
 
 

@@ -15,7 +15,8 @@ class Checkpoints:
     """OUTPUT/checkpoints/iteration_0001000.pth and so on; the newest `keep` stay.
 
     A checkpoint is a weights file of our layout with one more entry, "training": a dictionary of what the trainer
-    needs to resume, among it "iteration", the number of finished iterations.
+    needs to resume, among it "iteration", the number of finished iterations. If weights are averaged, the averaged
+    ones are the weights of the file, and "training" holds those that are trained.
     """
 
     def __init__(self, output: Path, keep: int) -> None:

@@ -41,6 +41,7 @@ class TrainingConfig:
     warmup: int = option(0, at_least=0)           # iterations from 0 to lr
     lr_floor: float = 0.02                        # "linear": share of lr left at the end
     max_gradient_norm: float | None = None
+    ema: float = 0.0                              # decay of a moving average of the weights, which is saved; 0: none
     precision: Literal["fp32", "bf16", "fp16", "tf32", "auto"] = option("auto", on_resume="may differ")
     compile: bool = option(False, on_resume="may differ")                # torch.compile the loss and the network
     seed: int = option(0, at_least=0)
@@ -58,6 +59,8 @@ class TrainingConfig:
             least, value = known.metadata.get("at_least"), getattr(self, known.name)
             if least is not None and value is not None and value < least:
                 raise ConfigError(f"training.{known.name}: expected at least {least}, found {value}")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"training.ema: expected a decay of at least 0 and below 1, found {self.ema}; 0 is off")
 
     def logs(self, iteration: int) -> bool:
         """Whether the curves get a point for `iteration`, counted from 0."""

@@ -72,7 +72,8 @@ class TrainingLog:
         if device.type == "cuda":
             values["peak_memory_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
         self._add_scalars("train", values, iteration)
-        self.bar.set_postfix(loss=f"{values['total']:.3f}", IoU=f"{values['iou_frame_2']:.2f}", refresh=False)
+        last = [name for name in values if name.startswith("iou_frame_")][-1]
+        self.bar.set_postfix(loss=f"{values['total']:.3f}", IoU=f"{values[last]:.2f}", refresh=False)
         self.waiting = self.computing = 0.0
         self.samples = 0
 
@@ -80,9 +81,9 @@ class TrainingLog:
         self._add_scalars("validation", values, iteration)
 
     def pictures(self, frames: Tensor, labels: Tensor, masks: Tensor, iteration: int) -> None:
-        """A 3 x 3 grid of one sample: the frames, their ground truth, and the predictions of the last two.
+        """Three rows of one sample of N frames: the frames, their ground truth, and the predictions after the first.
 
-        frames [3, 3, H, W] normalized; labels [3, H, W]; masks [2, objects, H, W].
+        frames [N, 3, H, W] normalized; labels [N, H, W]; masks [N - 1, objects, H, W].
         """
         if self.writer is None:
             return
@@ -108,6 +109,6 @@ class TrainingLog:
 
 
 def _color(frames: Tensor, labels: Tensor) -> Tensor:
-    """[3, 3, H, W] frames with their labels [3, H, W] drawn over them, half transparent."""
+    """[N, 3, H, W] frames with their labels [N, H, W] drawn over them, half transparent."""
     colors = _COLORS[labels % len(_COLORS)].permute(0, 3, 1, 2)
     return torch.where((labels > 0)[:, None], 0.5 * frames + 0.5 * colors, frames)

@@ -7,9 +7,7 @@ bit for bit, and several processes share each batch.
 
 import math
 import sys
-from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +24,14 @@ from model.network import STCN, normalize
 from model.objective import ObjectiveConfig, clip_loss
 from model.precision import PRECISIONS, float32_products, resolve_precision
 from model.processes import Processes
+from model.training.average import AveragedNetwork
 from model.training.checkpoints import Checkpoints, read_checkpoint
 from model.training.config import TrainingConfig
 from model.training.loading import load_batches
 from model.training.log import TrainingLog
 from model.training.signals import StopSignals
+from model.training.validation import Validation
 from model.training.values import collect_means, curves
-
-
-@dataclass(frozen=True)
-class Validation:
-    """How the network is scored during training."""
-
-    score: Callable[[STCN], dict[str, float]]      # of a network in evaluation mode; the highest "J&F" is the best
-    every: int                                     # iterations; 0: never
-
-    def due(self, iteration: int) -> bool:
-        """Whether to score after `iteration` iterations."""
-        return self.every != 0 and iteration % self.every == 0
 
 
 class ClipObjective(nn.Module):
@@ -81,6 +69,8 @@ class Trainer:
         self._compute_in(config.precision)
         self.checkpoints = Checkpoints(output, config.keep_checkpoints)
         self.iteration, self.best = 0, -math.inf              # finished iterations; best J&F so far
+        self.average = AveragedNetwork(self.network, config.ema) if config.ema else None
+        self.result = self.average.network if self.average else self.network      # what is validated and saved
         module = ClipObjective(self.network, objective)
         module = torch.compile(module) if config.compile else module
         # Buffers are the running statistics of batch norms. Frozen ones never change; a training step does not read
@@ -124,7 +114,7 @@ class Trainer:
                     )
             final = self.output / "network.pth"            # a signal that arrives now changes nothing
             if self.processes.first:
-                save_network(final, self.network)
+                save_network(final, self.result)
         self.processes.wait()
         return final
 
@@ -154,6 +144,8 @@ class Trainer:
             self._stop_on("gradient norm", means["gradient_norm"], batch["index"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average:
+            self.average.update(self.iteration)
         return {**means, "learning_rate": rate}
 
     def _forward_backward(
@@ -186,11 +178,12 @@ class Trainer:
         self.scaler = GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def save(self) -> None:
-        """Write a checkpoint to resume from."""
+        """Write a checkpoint to resume from. Of averaged weights, the trained ones are in "training"."""
         if self.processes.first:
-            self.checkpoints.write(self.network, {
+            trained = {"network": self.network.state_dict()} if self.average else {}
+            self.checkpoints.write(self.result, {
                 "iteration": self.iteration, "optimizer": self.optimizer.state_dict(), "best": self.best,
-                "scaler": self.scaler.state_dict(), "config": self.description,
+                "scaler": self.scaler.state_dict(), "config": self.description, **trained,
             })
         self.processes.wait()
 
@@ -221,7 +214,9 @@ class Trainer:
         training = content["training"]
         if self.config.precision == "auto":
             self._compute_in(training.get("config", {}).get("training", {}).get("precision", "auto"))
-        load_state(self.network, content["network"], str(path))
+        load_state(self.network, training.get("network", content["network"]), str(path))
+        if self.average:                                    # a checkpoint without one: it starts at the weights
+            load_state(self.average.network, content["network"], str(path))
         self.optimizer.load_state_dict(training["optimizer"])
         if training["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(training["scaler"])
@@ -229,13 +224,13 @@ class Trainer:
 
     def _validate(self, validation: Validation, log: TrainingLog) -> None:
         if self.processes.first:
-            self.network.eval()
-            scores = validation.score(self.network)
+            self.result.eval()
+            scores = validation.score(self.result)
             self.network.train()
             log.validation(scores, self.iteration)
             if scores["J&F"] > self.best:
                 self.best = scores["J&F"]
-                save_network(self.output / "best.pth", self.network)
+                save_network(self.output / "best.pth", self.result)
         self.processes.wait()
         log.waited()
 

@@ -13,7 +13,7 @@ def curves(outcome: dict[str, Any], labels: Tensor, batch: dict[str, Tensor]) ->
     """What is logged of a part of a batch, as numbers on the device. The host does not wait.
 
     Args:
-        outcome: of `clip_loss`; labels: [B, 3, H, W] on the device; batch: as loaded, on the CPU.
+        outcome: of `clip_loss`; labels: [B, N, H, W] on the device; batch: as loaded, on the CPU.
     """
     device = labels.device
     values = {
@@ -22,7 +22,7 @@ def curves(outcome: dict[str, Any], labels: Tensor, batch: dict[str, Tensor]) ->
     }
     masks = outcome["masks"].detach()
     present = present_objects(batch["num_objects"], masks.shape[2], device)
-    for frame in (1, 2):
+    for frame in range(1, masks.shape[1] + 1):
         values[f"iou_frame_{frame}"] = mean_intersection_over_union(masks[:, frame - 1], labels[:, frame], present)
     values["gap"] = batch["gap"].to(device, non_blocking=True).float().mean()
     return values
