@@ -42,7 +42,7 @@ def step(device, objective, output, log_every, accumulate=1):
     """The second iteration of a tiny training -> the trainer and its means."""
     torch.manual_seed(0)
     config = TrainingConfig(iterations=9, batch_size=2, accumulate=accumulate, max_gradient_norm=1.0, workers=0,
-                            precision="fp32", log_every=log_every)
+                            precision="fp32", log_every=log_every, ema=0.5)
     trainer = Trainer(STCN(SMALL), Samples(), config, objective, output, torch.device(device), {})
     trainer.iteration = 1                               # the first one shows a picture, for which the host waits
     log = TrainingLog(output, 1, 9, "test", active=False)
@@ -92,9 +92,11 @@ def test_a_step_computes_the_same_and_waits_once(regularizer, log_every, accumul
         assert wait.place.startswith("model/training/values.py")
         if regularizer != "dropout":                    # a GPU draws other numbers
             assert found == pytest.approx(means, rel=1e-4)
-        for name, parameter in expected.network.named_parameters():
-            other = ours.network.get_parameter(name).detach().cpu()
-            torch.testing.assert_close(other, parameter.detach(), msg=name)
+        for network, other in ((expected.network, ours.network), (expected.result, ours.result)):
+            for name, parameter in network.named_parameters():
+                value = other.get_parameter(name).detach().cpu()
+                torch.testing.assert_close(value, parameter.detach(), msg=name)
+        assert expected.result is not expected.network
     curves = {"frame_1", "frame_2", "hard_fraction", "cross_entropy", "iou_frame_1", "iou_frame_2", "gap"}
     always = {"total", "gradient_norm", "stop", "learning_rate"}
     assert found.keys() == means.keys() == (always | curves if log_every == 1 else always)
