@@ -4,12 +4,14 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 
 from model import STCN, ConfigError, NetworkConfig
 from model.checkpoint import read_weights
 from model.objective import ObjectiveConfig
 from model.storage import read_file
+from model.training.average import AveragedNetwork
 from model.training.config import TrainingConfig
 from model.training.trainer import Trainer
 from model.training.validation import Validation
@@ -31,10 +33,10 @@ class Samples(Dataset):
         }
 
 
-def trainer(output, ema=DECAY, validation=None):
+def trainer(output, ema=DECAY, validation=None, iterations=3):
     torch.manual_seed(0)
-    config = TrainingConfig(iterations=4, batch_size=2, lr=1e-2, ema=ema, workers=0, precision="fp32", log_every=9,
-                            save_every=1, keep_checkpoints=9)
+    config = TrainingConfig(iterations=iterations, batch_size=2, lr=1e-2, ema=ema, workers=0, precision="fp32",
+                            log_every=9, save_every=2)
     return Trainer(STCN(SMALL), Samples(), config, ObjectiveConfig(), output, torch.device("cpu"), {}, validation)
 
 
@@ -46,41 +48,45 @@ def run(tmp_path_factory):
     def score(network):
         assert not network.training
         validated.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
-        return {"J&F": [0.5, 0.4][len(validated) - 1]}
+        return {"J&F": [0.4, 0.6, 0.5][len(validated) - 1]}
 
-    trainer(output, validation=Validation(score, every=2)).run()
+    trainer(output, validation=Validation(score, every=1)).run()
     return output, validated
 
 
-def checkpoint(output, iteration):
-    return read_file(output / f"checkpoints/iteration_{iteration:07d}.pth")
+def test_weights_and_statistics_are_averaged_and_counters_copied():
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    average = AveragedNetwork(network, DECAY)
+    expected = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for iteration, decay in enumerate((1 / 10, 2 / 11, DECAY, DECAY)):
+        for tensor in network.state_dict().values():
+            tensor += 1 if tensor.dtype == torch.int64 else torch.randn_like(tensor)
+        average.update(iteration)
+        for name, tensor in network.state_dict().items():
+            mixed = decay * expected[name] + (1 - decay) * tensor
+            expected[name] = mixed if tensor.is_floating_point() else tensor.clone()
+            torch.testing.assert_close(average.network.state_dict()[name], expected[name], msg=name)
+    assert average.network[1].num_batches_tracked == 4
+    assert not average.network.training
+    assert not any(parameter.requires_grad for parameter in average.network.parameters())
 
 
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_what_is_saved_is_the_moving_average_of_weights_and_statistics(run):
-    torch.manual_seed(0)
-    average = STCN(SMALL).state_dict()
-    for iteration, decay in enumerate((1 / 10, 2 / 11, DECAY, DECAY), 1):
-        content = checkpoint(run[0], iteration)
-        trained = content["training"]["network"]
-        for name, tensor in trained.items():
-            is_mean = tensor.is_floating_point()
-            average[name] = decay * average[name] + (1 - decay) * tensor if is_mean else tensor
-            torch.testing.assert_close(content["network"][name], average[name], rtol=1e-5, atol=1e-6, msg=name)
-        assert not same(content["network"], trained)
-        assert trained["key_encoder.trunk.bn1.num_batches_tracked"] == iteration
-    assert same(read_weights(run[0] / "network.pth")[1], checkpoint(run[0], 4)["network"])
+def test_a_run_saves_the_average_of_what_it_trains(run):
+    before, after = checkpoint(run[0], 2), checkpoint(run[0], 3)
+    trained = after["training"]["network"]
+    for name, tensor in trained.items():
+        if tensor.is_floating_point():
+            expected = DECAY * before["network"][name] + (1 - DECAY) * tensor
+            torch.testing.assert_close(after["network"][name], expected, rtol=1e-5, atol=1e-6, msg=name)
+    assert not same(after["network"], trained)
+    assert same(read_weights(run[0] / "network.pth")[1], after["network"])
 
 
 def test_the_average_is_what_is_validated_and_kept_as_the_best(run):
     output, validated = run
-    assert [same(weights, checkpoint(output, at)["network"]) for weights, at in zip(validated, (2, 4), strict=True)] == [
-        True, True
-    ]
-    assert same(read_weights(output / "best.pth")[1], validated[0])
+    assert same(validated[1], checkpoint(output, 2)["network"])
+    assert same(validated[2], checkpoint(output, 3)["network"])
+    assert same(read_weights(output / "best.pth")[1], validated[1])
 
 
 def test_a_resumed_average_equals_an_uninterrupted_one_bit_for_bit(run, tmp_path):
@@ -89,29 +95,43 @@ def test_a_resumed_average_equals_an_uninterrupted_one_bit_for_bit(run, tmp_path
     resumed = trainer(tmp_path)
     assert resumed.resume_newest()
     resumed.run()
-    whole, parts = checkpoint(run[0], 4), checkpoint(tmp_path, 4)
+    whole, parts = checkpoint(run[0], 3), checkpoint(tmp_path, 3)
     assert same(whole["network"], parts["network"])
     assert same(whole["training"]["network"], parts["training"]["network"])
 
 
 def test_averaging_changes_nothing_in_training_and_without_it_nothing_more_is_saved(run, tmp_path):
-    trainer(tmp_path, ema=0.0).run()
-    plain, averaged = checkpoint(tmp_path, 4), checkpoint(run[0], 4)
+    trainer(tmp_path, ema=0.0, iterations=2).run()
+    plain, averaged = checkpoint(tmp_path, 2), checkpoint(run[0], 2)
     assert plain["training"].keys() == {"iteration", "optimizer", "best", "scaler", "config"}
     assert averaged["training"].keys() - plain["training"].keys() == {"network"}
     assert plain.keys() == averaged.keys()
     assert same(plain["network"], averaged["training"]["network"])
     assert same(read_weights(tmp_path / "network.pth")[1], plain["network"])
-    begun = trainer(tmp_path / "begun")
-    begun.resume(tmp_path / "checkpoints/iteration_0000003.pth")            # has none: it starts at the weights
-    assert same(begun.result.state_dict(), checkpoint(tmp_path, 3)["network"])
-    assert same(begun.network.state_dict(), checkpoint(tmp_path, 3)["network"])
+
+
+def test_a_checkpoint_with_an_average_and_one_without_load_into_either_run(run, tmp_path):
+    saved = run[0] / "checkpoints/iteration_0000002.pth"
     ended = trainer(tmp_path / "ended", ema=0.0)
-    ended.resume(run[0] / "checkpoints/iteration_0000003.pth")
-    assert same(ended.network.state_dict(), checkpoint(run[0], 3)["training"]["network"])
+    ended.resume(saved)
+    assert same(ended.result.state_dict(), checkpoint(run[0], 2)["training"]["network"])
+    ended.save()
+    begun = trainer(tmp_path / "begun")
+    begun.resume(ended.checkpoints.newest)                       # has no average: it starts at the weights
+    assert begun.result is not begun.network
+    assert same(begun.result.state_dict(), ended.network.state_dict())
+    assert same(begun.network.state_dict(), ended.network.state_dict())
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])
 def test_a_decay_that_averages_nothing_is_refused(decay):
     with pytest.raises(ConfigError, match=r"training.ema: expected a decay of at least 0 and below 1"):
         TrainingConfig(ema=decay)
+
+
+def checkpoint(output, iteration):
+    return read_file(output / f"checkpoints/iteration_{iteration:07d}.pth")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
