@@ -97,7 +97,7 @@ def build_network(config: RunConfig, init_weights: Path | None) -> STCN:
         _, state = read_weights(init_weights)
         load_state(network, state, str(init_weights), config.training.extra_channel)
     elif config.training.pretrained:
-        network.load_imagenet()
+        network.load_imagenet(config.training.imagenet, key_only=config.training.pretrained == "key")
     return network
 
 

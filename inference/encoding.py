@@ -12,7 +12,8 @@ from inference.transfer import upload
 from model.encoders import FrameFeatures
 from model.fast import prepare_for_inference
 from model.geometry import padding
-from model.network import STCN, normalize
+from model.network import STCN
+from model.normalization import normalize
 from model.precision import PRECISIONS, resolve_precision
 
 

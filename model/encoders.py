@@ -1,14 +1,14 @@
 """The two encoders: keys from a frame alone, values from a frame, an object's mask and the key features.
 
-Both are torchvision ResNets cut after their stride-16 stage.
+Both begin with a backbone cut after its stride-16 stage (`model.backbones`).
 """
 
 from dataclasses import dataclass
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
+from model.backbones import Backbone, make_trunk
 from model.blocks import CBAM, NormFactory, ResidualBlock
 
 
@@ -18,47 +18,17 @@ class FrameFeatures:
 
     key: Tensor    # [B, C_k, h, w]
     thin: Tensor   # [B, C_v, h, w]    f16 reduced for the decoder
-    f16: Tensor    # [B, 1024, h, w]   (ResNet-50; 256 with ResNet-18)
+    f16: Tensor    # [B, 1024, h, w]   (of ResNet-50; `model.backbones.WIDTHS`)
     f8: Tensor     # [B, 512, 2h, 2w]
     f4: Tensor     # [B, 256, 4h, 4w]
-
-
-class Trunk(nn.Module):
-    """A torchvision ResNet up to stride 16. `widths` are the channels at strides 4, 8 and 16."""
-
-    def __init__(self, backbone: str, in_channels: int, norm: NormFactory) -> None:
-        super().__init__()
-        resnet = torchvision.models.get_model(backbone, weights=None, norm_layer=norm)
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.bn1, self.maxpool = resnet.bn1, resnet.maxpool
-        self.layer1, self.layer2, self.layer3 = resnet.layer1, resnet.layer2, resnet.layer3
-        expansion = resnet.layer1[0].expansion
-        self.widths = (64 * expansion, 128 * expansion, 256 * expansion)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, C, H, W] -> features at strides 4, 8, 16."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
-        f4 = self.layer1(x)
-        f8 = self.layer2(f4)
-        return f4, f8, self.layer3(f8)
-
-    def load_imagenet(self, backbone: str) -> None:
-        """Start from torchvision's ImageNet weights (downloaded once); extra input channels are zero."""
-        weights = torchvision.models.get_model_weights(backbone).IMAGENET1K_V1
-        state = weights.get_state_dict(progress=True)
-        own = self.state_dict()
-        kernel = torch.zeros_like(own["conv1.weight"])
-        kernel[:, :3] = state["conv1.weight"]
-        self.load_state_dict({name: state[name] for name in own} | {"conv1.weight": kernel})
 
 
 class KeyEncoder(nn.Module):
     """Frame -> FrameFeatures. Independent of objects, masks and memory (docs/METHOD.md)."""
 
-    def __init__(self, backbone: str, key_dim: int, value_dim: int, norm: NormFactory) -> None:
+    def __init__(self, backbone: Backbone, key_dim: int, value_dim: int, norm: NormFactory) -> None:
         super().__init__()
-        self.trunk = Trunk(backbone, 3, norm)
+        self.trunk = make_trunk(backbone, 3, norm)
         width = self.trunk.widths[-1]
         self.key_projection = nn.Conv2d(width, key_dim, 3, padding=1)
         self.thin_projection = nn.Conv2d(width, value_dim, 3, padding=1)
@@ -83,12 +53,12 @@ class ValueEncoder(nn.Module):
     """
 
     def __init__(
-        self, backbone: str, mask_channels: int, f16_dim: int, value_dim: int, cbam: bool,
+        self, backbone: Backbone, mask_channels: int, f16_dim: int, value_dim: int, cbam: bool,
         norm: NormFactory, block_norm: NormFactory,
     ) -> None:
         super().__init__()
         self.mask_channels = mask_channels
-        self.trunk = Trunk(backbone, 3 + mask_channels, norm)
+        self.trunk = make_trunk(backbone, 3 + mask_channels, norm)
         self.fuse1 = ResidualBlock(self.trunk.widths[-1] + f16_dim, value_dim, block_norm)
         self.cbam = CBAM(value_dim) if cbam else None
         self.fuse2 = ResidualBlock(value_dim, value_dim, block_norm)

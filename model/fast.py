@@ -89,7 +89,7 @@ def _compiled(network: STCN) -> STCN:
 
 
 def fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm into the convolution registered before it (ResNets register them in pairs)."""
+    """Fold each batch norm into the convolution registered before it (backbones register them in pairs)."""
     previous: tuple[str, nn.Module] | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and previous is not None and isinstance(previous[1], nn.Conv2d):

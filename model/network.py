@@ -1,39 +1,39 @@
 """STCN (Cheng et al. 2021) as the thesis uses it: one class for training and inference, sizes as options."""
 
-import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from model.backbones import Backbone
 from model.blocks import NORMS
 from model.decoder import Decoder
+from model.efficientnet_lite import EfficientNetLite0
 from model.encoders import FrameFeatures, KeyEncoder, ValueEncoder
-
-IMAGE_MEAN = (0.485, 0.456, 0.406)           # ImageNet, RGB
-IMAGE_STD = (0.229, 0.224, 0.225)
+from model.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Sizes of the network; the defaults are the thesis's and the published checkpoints'."""
 
-    key_backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet50"
-    value_backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    key_backbone: Backbone = "resnet50"
+    value_backbone: Backbone = "resnet18"
     mask_channels: Literal[1, 2] = 2                # 1: own mask; 2: own mask and the sum of the others'
     key_dim: int = 64                               # C_k
     value_dim: int = 512                            # C_v, and the width of the thin f16
     decoder_dims: tuple[int, int, int] = (512, 256, 256)   # at strides 16, 8, 4
     cbam: bool = True
-    norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"   # in the ResNets
+    norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"   # in the backbones
     block_norm: Literal["none", "batch", "group"] = "none"   # in fuser and decoder; one trains from scratch
 
 
 class STCN(nn.Module):
     """Key encoder, value encoder and decoder. The memory is no part of it.
 
-    Frames are RGB / 255, normalized by IMAGE_MEAN and IMAGE_STD, with sides that are multiples of STRIDE.
+    Frames are RGB, normalized by `model.normalization`, with sides that are multiples of STRIDE.
     """
 
     prepared: str       # set by `model.fast`: the precision that the network is prepared for
@@ -70,21 +70,15 @@ class STCN(nn.Module):
         """Read-out [B, objects, C_v, h, w] -> each object's own logits [B, objects, H, W]."""
         return self.decoder(readout, features)
 
-    def load_imagenet(self) -> None:
-        """Start both encoders from torchvision's ImageNet weights (docs/METHOD.md)."""
-        self.key_encoder.trunk.load_imagenet(self.config.key_backbone)
-        self.value_encoder.trunk.load_imagenet(self.config.value_backbone)
+    def load_imagenet(self, file: Path | None = None, key_only: bool = False) -> None:
+        """Start both encoders, or the key encoder alone, from ImageNet weights (docs/METHOD.md).
 
-
-def normalize(frame: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 RGB [..., 3, H, W] -> float32 or float64, ImageNet statistics."""
-    mean, std = _statistics(frame.device, dtype)
-    return (frame.to(dtype) / 255 - mean) / std
-
-
-@functools.cache
-@torch.inference_mode(False)
-def _statistics(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, [3, 1, 1] each. Made once per device: a copy to a GPU makes the host wait."""
-    mean, std = (torch.tensor(values, device=device, dtype=dtype).view(3, 1, 1) for values in (IMAGE_MEAN, IMAGE_STD))
-    return mean, std
+        file: the weights of EfficientNet-Lite0; None: those of the installed package.
+        Raises ConfigError if weights are not available, or a file is given and nothing takes it.
+        """
+        trunks = [self.key_encoder.trunk] + ([] if key_only else [self.value_encoder.trunk])
+        if file is not None and not any(isinstance(trunk, EfficientNetLite0) for trunk in trunks):
+            raise ConfigError(f"training.imagenet: expected an encoder of efficientnet_lite0, which takes {file}, "
+                              "found none; omit training.imagenet")
+        for trunk in trunks:
+            trunk.load_imagenet(file)

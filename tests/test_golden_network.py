@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.matching import dense_weights, gather_read, read, similarity, softmax_affinity, top_k_affinity
-from model.network import normalize
+from model.normalization import normalize
 from tests.conftest import relative_error
 
 FULL, HALF = 1e-4, 1e-3     # arrays stored in full and in half precision

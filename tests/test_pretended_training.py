@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from model import STCN, NetworkConfig
-from model.network import normalize
+from model.normalization import normalize
 from model.objective import ObjectiveConfig
 from model.training.config import TrainingConfig
 from model.training.log import TrainingLog

@@ -13,7 +13,7 @@ from inference.runtime import RuntimeOptions
 from inference.stcn_resize import resized_frame, resized_labels, resized_size
 from inference.views import View, ViewOptions, ViewSegmenter
 from model.errors import ConfigError
-from model.network import IMAGE_MEAN, IMAGE_STD, normalize
+from model.normalization import IMAGE_MEAN, IMAGE_STD, normalize
 
 FRAME, LABELS = SyntheticClip(seed=4, size=(60, 91), objects=2).frame(0)
 

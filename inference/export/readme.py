@@ -7,7 +7,7 @@ from pathlib import Path
 from inference.export.parity import TOLERANCE, Parity
 from model.exported.graphs import STAGES, TensorInfo, signatures
 from model.exported.manifest import MANIFEST, Manifest
-from model.network import IMAGE_MEAN, IMAGE_STD
+from model.normalization import IMAGE_MEAN, IMAGE_STD
 
 _DOES = {
     "key": "the key and the features of a frame", "value": "what the memory stores of a frame, per object",

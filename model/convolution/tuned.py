@@ -71,10 +71,10 @@ def tuned(
 
 
 def tune_convolutions(module: nn.Module, timings: Timings) -> None:
-    """Replace all convolutions inside a module by tuned ones."""
+    """Replace all convolutions inside a module by tuned ones, except depthwise ones: the algorithms have no groups."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.Conv2d):
+            if isinstance(child, nn.Conv2d) and child.groups == 1:
                 setattr(parent, name, tuned(child, timings))
 
 

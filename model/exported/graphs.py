@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from model.backbones import WIDTHS
 from model.blocks import ResidualBlock
 from model.fast import fold_batch_norms
 from model.geometry import STRIDE
@@ -117,12 +118,12 @@ def signatures(config: NetworkConfig, size: tuple[int, int]) -> dict[Stage, Sign
     def at(stride: int, channels: int, first: int | str = 1) -> tuple[int | str, ...]:
         return (first, channels, height // stride, width // stride)
 
-    wide = 4 if config.key_backbone == "resnet50" else 1
+    linear = config.key_backbone == "efficientnet_lite0"      # its features are not rectified
     frame = TensorInfo("frame", at(1, 3), "-2.12 to 2.64")
     key, thin = TensorInfo("key", at(STRIDE, config.key_dim)), TensorInfo("thin", at(STRIDE, config.value_dim))
     f16, f8, f4 = (
-        TensorInfo(f"f{stride}", at(stride, channels * wide), "at least 0")
-        for stride, channels in ((16, 256), (8, 128), (4, 64))
+        TensorInfo(f"f{stride}", at(stride, channels), "any" if linear else "at least 0")
+        for stride, channels in zip((16, 8, 4), reversed(WIDTHS[config.key_backbone]), strict=True)
     )
     masks = [TensorInfo(name, (OBJECTS, height, width), "0 to 1") for name in ("masks", "others")]
     values, readout = (TensorInfo(name, at(STRIDE, config.value_dim, OBJECTS)) for name in ("values", "readout"))

@@ -51,7 +51,10 @@ class TrainingConfig:
     picture_every: int = option(500, at_least=1, on_resume="may differ")
     save_every: int = option(1000, at_least=1, on_resume="may differ")
     keep_checkpoints: int = option(3, at_least=1, on_resume="may differ")
-    pretrained: bool = True                       # start the encoders from ImageNet weights if no weights are given
+    # start the encoders, or the key encoder alone ("key"), from ImageNet weights if no weights are given
+    pretrained: Literal[True, False, "key"] = True
+    # file of EfficientNet-Lite0's ImageNet weights; None: the one in the installed package
+    imagenet: Path | None = field(default=None, metadata={"on_resume": "may differ"})
     extra_channel: Literal["zeros", "orthogonal"] = "zeros"      # how a new mask channel starts
 
     def __post_init__(self) -> None:

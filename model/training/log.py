@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from model.network import IMAGE_MEAN, IMAGE_STD
+from model.normalization import IMAGE_MEAN, IMAGE_STD
 
 _COLORS = torch.tensor([[0.0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0], [0, 0, 0.5]])   # of DAVIS
 

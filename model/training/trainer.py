@@ -20,7 +20,8 @@ from torch.utils.data import Dataset
 from model.checkpoint import load_state, save_network
 from model.errors import CheckpointError, LossError
 from model.fast import in_layout
-from model.network import STCN, normalize
+from model.network import STCN
+from model.normalization import normalize
 from model.objective import ObjectiveConfig, clip_loss
 from model.precision import PRECISIONS, float32_products, resolve_precision
 from model.processes import Processes
