@@ -14,7 +14,6 @@ from dataset.image_files import UNREADABLE, by_frame_name, list_files_below, lis
 from dataset.label_maps import labels_at_size
 from dataset.masks import read_image, read_labels
 
-FRAMES = 3
 _IMAGE_WORDS, _MASK_WORDS = {"image", "images", "img", "imgs", "im"}, {"mask", "masks", "gt"}
 
 
@@ -36,11 +35,11 @@ class StaticImages:
         image = read_image(image_path)
         mask = labels_at_size(read_mask(mask_path), image.shape[:2], mask_path, image_path)
         copies = []
-        for matrix in static_warps(mask.shape, request.crop, FRAMES, rng):
+        for matrix in static_warps(mask.shape, request.crop, request.frames, rng):
             shifts = thin_plate.displacement(request.crop, rng) if rng.random() < request.thin_plate else None
             copies.append(warp(image, mask, matrix, request.crop, shifts))
         images, masks = zip(*copies, strict=True)
-        return np.stack(recolor(images, STATIC_IMAGE, STATIC_FRAME, rng)), np.stack(masks)
+        return np.stack(recolor(images, STATIC_IMAGE, STATIC_FRAME, rng, request.photometric)), np.stack(masks)
 
 
 def read_pairs(root: Path) -> StaticImages:
