@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolor, video_warps, warp
+from dataset.chosen_objects import number_objects, visible_objects
 from dataset.errors import DatasetError
 from dataset.image_files import by_frame_name, list_images
 from dataset.label_maps import labels_at_size
-from dataset.masks import VOID, read_image, read_labels
+from dataset.masks import read_image, read_labels
 
 ATTEMPTS = 5          # number of draws before a clip without an object is accepted
 REVERSE = 0.5         # probability of playing the clip backwards
@@ -41,15 +42,12 @@ class AnnotatedVideos:
         """
         for _ in range(ATTEMPTS):
             frames, labels = self._draw(self.videos[item], request, rng)
-            visible = np.setdiff1d(np.unique(labels[0]), (0, VOID))
+            visible = visible_objects(labels[0])
             if request.skip_small:
                 visible = _large_enough(labels, visible)
             if len(visible):
                 break
-        chosen = rng.permutation(visible)[:request.max_objects]
-        numbers = np.zeros(256, np.uint8)
-        numbers[chosen] = np.arange(1, len(chosen) + 1)
-        return frames, numbers[labels]
+        return frames, number_objects(labels, visible, request.max_objects, rng)
 
     def _draw(
         self, video: tuple[tuple[Path, Path], ...], request: ClipRequest, rng: np.random.Generator

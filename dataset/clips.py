@@ -25,6 +25,7 @@ T = TypeVar("T")
 _ORDER, _SAMPLE = 0, 1      # streams of random numbers: (seed, stream, number)
 _YOUTUBE_STRIDE = 5         # YouTube-VOS annotates every fifth frame
 _DAVIS_RESOLUTION = "480p"
+_MOST_PASTED = 5            # objects of other images
 _STRONGEST = 8.0            # of photometric changes: beyond 10, brightness could be negative
 
 
@@ -33,11 +34,12 @@ class SourceConfig:
     """One row of a stage's data: a data set, its folder, and how often it is repeated."""
 
     root: str
-    layout: Literal["pairs", "folders", "davis2016", "davis2017", "youtube"]
+    layout: Literal["pairs", "folders", "instances", "davis2016", "davis2017", "youtube"]
     name: str = ""
     repeat: int = 1
-    images: str = "images"          # layout "folders": its two folders, under root
+    images: str = "images"          # layouts "folders" and "instances": their two folders, under root
     masks: str = "masks"
+    paste: tuple[int, int] = (0, 0)     # still images: so many objects of other images are pasted onto a clip
     split: str = "train"            # davis: the list in ImageSets
     stride: int | None = None       # video frames between two annotated ones; None: youtube 5, davis 1
     list: str | None = None         # file of names, under root or absolute: only these videos, images or class folders
@@ -46,6 +48,15 @@ class SourceConfig:
         if self.stride is not None and self.stride < 1:
             raise DatasetError(f"data.sources: expected a stride of at least 1 in '{self.name or self.layout}', "
                                f"found {self.stride}; remove it to use the default of the layout")
+        if not 0 <= self.paste[0] <= self.paste[1] <= _MOST_PASTED or (any(self.paste) and not self.still):
+            raise DatasetError(f"data.sources: expected paste as two rising numbers from 0 to {_MOST_PASTED}, for still "
+                               f"images, found {list(self.paste)} in '{self.name or self.layout}'; remove it to paste "
+                               "no objects")
+
+    @property
+    def still(self) -> bool:
+        """Whether its items are still images."""
+        return self.layout in ("pairs", "folders", "instances")
 
 
 @dataclass(frozen=True)
@@ -136,10 +147,14 @@ def _read(source: SourceConfig, frames: int) -> StaticImages | AnnotatedVideos:
     if not root.is_dir():
         raise DatasetError(f"{root}: expected the data set '{source.name or source.layout}', found no such folder; "
                            "set its root in the configuration")
-    if source.layout not in ("pairs", "folders"):
+    if not source.still:
         return _read_videos(source, root, frames)
     images = read_pairs(root) if source.layout == "pairs" else read_folders(root, source.images, source.masks)
-    return StaticImages(tuple(_listed(source, root, images.pairs, lambda pair: {pair[0].stem, pair[0].parent.name})))
+    pairs = tuple(_listed(source, root, images.pairs, lambda pair: {pair[0].stem, pair[0].parent.name}))
+    if any(source.paste) and len(pairs) < 2:
+        raise DatasetError(f"{root}: expected at least two images to paste objects of one onto another, found "
+                           f"{len(pairs)}; remove paste from the source")
+    return StaticImages(pairs, source.layout == "instances", source.paste)
 
 
 def _read_videos(source: SourceConfig, root: Path, shortest: int) -> AnnotatedVideos:
