@@ -94,8 +94,8 @@ def read_video_folders(
 ) -> AnnotatedVideos:
     """Videos as folders of frames and of annotations of the same names, in natural order.
 
-    Videos with fewer than `shortest` annotations are skipped. Raises DatasetError for a video of `names` or a frame that
-    is missing, and if no video is left.
+    Videos with fewer than `shortest` annotations are skipped. Raises DatasetError for a video of `names` or a frame
+    that is missing, and if no video is left.
     """
     for folder in (frames, annotations):
         _present(folder)

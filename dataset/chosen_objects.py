@@ -1,8 +1,9 @@
 """Which objects of a clip get a number, if it shows more than the network is asked for. Labels: [N, H, W] uint8."""
 
+import cv2
 import numpy as np
 
-from dataset.masks import VOID
+from dataset.masks import VOID, areas_in
 
 _LEAST = 0.004      # share of the frame that an object shows at least: 24 x 24 pixels in 384 x 384
 
@@ -14,7 +15,7 @@ def visible_objects(first: np.ndarray) -> np.ndarray:
 
 def clear_objects(first: np.ndarray) -> np.ndarray:
     """The visible objects without slivers and tiny ones, which tell little; if all are tiny, the largest."""
-    areas = np.bincount(first.ravel(), minlength=VOID + 1)
+    areas = areas_in(first)
     areas[[0, VOID]] = 0
     return np.flatnonzero(areas >= max(1, min(_LEAST * first.size, areas.max())))
 
@@ -24,4 +25,4 @@ def number_objects(labels: np.ndarray, objects: np.ndarray, most: int, rng: np.r
     chosen = rng.permutation(objects)[:most]
     numbers = np.zeros(VOID + 1, np.uint8)
     numbers[chosen] = np.arange(1, len(chosen) + 1)
-    return numbers[labels]
+    return cv2.LUT(labels, numbers)

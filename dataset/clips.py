@@ -49,9 +49,9 @@ class SourceConfig:
             raise DatasetError(f"data.sources: expected a stride of at least 1 in '{self.name or self.layout}', "
                                f"found {self.stride}; remove it to use the default of the layout")
         if not 0 <= self.paste[0] <= self.paste[1] <= _MOST_PASTED or (any(self.paste) and not self.still):
-            raise DatasetError(f"data.sources: expected paste as two rising numbers from 0 to {_MOST_PASTED}, for still "
-                               f"images, found {list(self.paste)} in '{self.name or self.layout}'; remove it to paste "
-                               "no objects")
+            raise DatasetError(f"data.sources: expected paste as two rising numbers from 0 to {_MOST_PASTED}, for "
+                               f"still images, found {list(self.paste)} in '{self.name or self.layout}'; remove it to "
+                               "paste no objects")
 
     @property
     def still(self) -> bool:

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from dataset.augment import Matrix
-from dataset.masks import VOID
+from dataset.masks import VOID, areas_in
 
 PASTED_AREA = 0.03, 0.3         # share of the crop that a pasted object covers in the first frame
 CUT_AREA = 0.015, 0.5           # share of its image that an object covers if it can be cut out
 MOST_ENLARGED = 2.0             # larger objects would be blurred
-_STEP, _SPIN, _GROWTH = 0.2, 12.0, 0.12     # largest change per frame: shares of the crop, degrees, logarithm of scale
+_STEP, _SPIN, _GROWTH = 0.15, 12.0, 0.12     # largest change per frame: shares of the crop, degrees, logarithm of scale
 _TILT = 20.0                                # largest rotation in the first frame, degrees
 _MARGIN = 2                                 # transparent pixels around a cut-out
 _CUT_OFF = 0.15                             # largest share of an object's outline at the border of its image
@@ -42,26 +42,28 @@ def cut_out(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
 
     It is drawn from the objects of CUT_AREA that the image's border does not cut off; None if there are none.
     """
-    areas = np.bincount(labels.ravel(), minlength=VOID + 1)
+    areas = areas_in(labels)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     at_border = np.bincount(border, minlength=VOID + 1)
     outline = 2 * np.sqrt(math.pi * areas)          # of a disk of this area
-    fit = (areas >= CUT_AREA[0] * labels.size) & (areas <= CUT_AREA[1] * labels.size) & (at_border <= _CUT_OFF * outline)
+    smallest, largest = (share * labels.size for share in CUT_AREA)
+    fit = (areas >= smallest) & (areas <= largest) & (at_border <= _CUT_OFF * outline)
     fit[[0, VOID]] = False
     if not fit.any():
         return None
-    mask = np.where(labels == rng.choice(np.flatnonzero(fit)), 255, 0).astype(np.uint8)
+    mask = cv2.compare(labels, int(rng.choice(np.flatnonzero(fit))), cv2.CMP_EQ)        # 255 in the object
     left, top, width, height = cv2.boundingRect(mask)
     box = slice(top, top + height), slice(left, left + width)
     margins = (_MARGIN,) * 4
-    color = cv2.copyMakeBorder(image[box], *margins, cv2.BORDER_REPLICATE)
-    return np.dstack([color, cv2.copyMakeBorder(mask[box], *margins, cv2.BORDER_CONSTANT, value=0)])
+    cutout = cv2.cvtColor(cv2.copyMakeBorder(image[box], *margins, cv2.BORDER_REPLICATE), cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(cv2.copyMakeBorder(mask[box], *margins, cv2.BORDER_CONSTANT, value=0), cutout, 3)
+    return cutout
 
 
 def draw_layer(cutout: np.ndarray, number: int, crop: int, frames: int, rng: np.random.Generator) -> Layer:
     """A cut-out on a random path over `frames` frames of crop x crop; its center is in the first of them."""
     share = math.exp(rng.uniform(*np.log(PASTED_AREA)))
-    scale = min(MOST_ENLARGED, crop * math.sqrt(share / (cutout[..., 3] > 0).mean() / cutout[..., 3].size))
+    scale = min(MOST_ENLARGED, crop * math.sqrt(share / np.count_nonzero(cutout[..., 3])))
     if scale <= 0.5:        # bilinear sampling would skip pixels, so they are averaged first
         factor = int(1 / scale)
         cutout = cv2.resize(cutout, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
@@ -86,13 +88,13 @@ def composite(frame: np.ndarray, labels: np.ndarray, layers: Sequence[Layer], be
 
     The first `behind` of them lie behind the objects that the frame has already.
     """
-    own, own_labels = frame.copy(), labels.copy()
-    for layer in layers[:behind]:
-        _paste(frame, labels, layer, t)
     if behind:
-        opacity = cv2.GaussianBlur(np.where(own_labels > 0, 255, 0).astype(np.uint8), (3, 3), 0)
-        _blend(frame, own, opacity)
-        np.copyto(labels, own_labels, where=own_labels > 0)
+        own, own_labels = frame.copy(), labels.copy()
+        for layer in layers[:behind]:
+            _paste(frame, labels, layer, t)
+        mask = cv2.compare(own_labels, 0, cv2.CMP_GT)       # 255 in objects
+        _blend(frame, own, cv2.GaussianBlur(mask, (3, 3), 0))
+        np.copyto(labels, own_labels, where=mask > 0)
     for layer in layers[behind:]:
         _paste(frame, labels, layer, t)
 
@@ -108,12 +110,12 @@ def _paste(frame: np.ndarray, labels: np.ndarray, layer: Layer, t: int) -> None:
     window = slice(low[1], high[1]), slice(low[0], high[0])
     moved = matrix[:2] - np.array([[0, 0, low[0]], [0, 0, low[1]]])
     shown = cv2.warpAffine(layer.cutout, moved, tuple((high - low).tolist()), flags=cv2.INTER_LINEAR)
-    opacity = cv2.GaussianBlur(shown[..., 3], (3, 3), 0)
-    _blend(frame[window], shown[..., :3], opacity)
+    opacity = cv2.GaussianBlur(cv2.extractChannel(shown, 3), (3, 3), 0)
+    _blend(frame[window], cv2.cvtColor(shown, cv2.COLOR_RGBA2RGB), opacity)
     labels[window][opacity >= 128] = layer.number
 
 
 def _blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> None:
     """Cover `below` [H, W, 3] by `above`, in place; opacity: [H, W] uint8, 255 covers all."""
-    share = (opacity.astype(np.float32) / 255)[..., None]
-    below[:] = np.rint(below + share * (above.astype(np.float32) - below)).astype(np.uint8)
+    share = opacity * np.float32(1 / 255)
+    below[:] = cv2.blendLinear(below, above, 1 - share, share)

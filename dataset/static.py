@@ -14,10 +14,11 @@ from dataset.chosen_objects import clear_objects, number_objects
 from dataset.errors import DatasetError
 from dataset.image_files import UNREADABLE, by_frame_name, list_files_below, list_images
 from dataset.label_maps import labels_at_size
-from dataset.masks import VOID, read_image, read_labels
+from dataset.masks import VOID, labels_in, read_image, read_labels
 
 _SPARE = 2          # further images that are searched for an object to cut out if others have none
 _IMAGE_WORDS, _MASK_WORDS = {"image", "images", "img", "imgs", "im"}, {"mask", "masks", "gt"}
+_INSTANCE_WORDS = {"instance", "instances"}
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class StaticImages:
     ) -> None:
         """Paste objects of other images onto the frames of a clip of image `item`, in place."""
         count = int(rng.integers(self.paste[0], self.paste[1] + 1))
-        unused = np.setdiff1d(np.arange(1, VOID), labels)
+        unused = np.setdiff1d(np.arange(1, VOID), [value for shown in labels for value in labels_in(shown)])
         layers: list[composites.Layer] = []
-        for other in rng.permutation(np.delete(np.arange(len(self)), item))[:count + _SPARE]:
+        for other in rng.permutation(np.delete(np.arange(len(self)), item))[:count + _SPARE if count else 0]:
             if len(layers) == count:
                 break
             if (cutout := composites.cut_out(*self._load(other), rng)) is not None:
@@ -108,15 +109,17 @@ def match_folders(images: Path, masks: Path) -> list[tuple[Path, Path | None]]:
     return [(image, found.get(image.stem)) for image in list_images(images)]
 
 
-def match_folder_names(root: Path) -> list[tuple[Path, Path]]:
-    """Folders (images, masks) whose names differ only in that word.
+def match_folder_names(root: Path, instances: bool = False) -> list[tuple[Path, Path]]:
+    """Folders (images, masks) whose names differ only in that word; `instances`: (images, instance masks).
 
-    Examples: DUTS-TR-Image and DUTS-TR-Mask; HRSOD_train and HRSOD_train_mask.
+    Examples: DUTS-TR-Image and DUTS-TR-Mask; HRSOD_train and HRSOD_train_mask; images and instances.
     """
+    all_masks = _MASK_WORDS | _INSTANCE_WORDS
     words = {path: re.split("[-_ ]", path.name.lower()) for path in sorted(root.iterdir()) if path.is_dir()}
-    names = {path: [word for word in words[path] if word not in _IMAGE_WORDS | _MASK_WORDS] for path in words}
-    masks = [path for path in words if _MASK_WORDS.intersection(words[path])]
-    return [(image, mask) for mask in masks for image in words if image not in masks and names[image] == names[mask]]
+    names = {path: [word for word in words[path] if word not in _IMAGE_WORDS | all_masks] for path in words}
+    masks = [path for path in words if (_INSTANCE_WORDS if instances else _MASK_WORDS).intersection(words[path])]
+    images = [path for path in words if not all_masks.intersection(words[path])]
+    return [(image, mask) for mask in masks for image in images if names[image] == names[mask]]
 
 
 def read_mask(path: Path) -> np.ndarray:
