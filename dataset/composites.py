@@ -51,7 +51,7 @@ def cut_out(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
     fit[[0, VOID]] = False
     if not fit.any():
         return None
-    mask = cv2.compare(labels, int(rng.choice(np.flatnonzero(fit))), cv2.CMP_EQ)        # 255 in the object
+    mask = (labels == rng.choice(np.flatnonzero(fit))) * np.uint8(255)
     left, top, width, height = cv2.boundingRect(mask)
     box = slice(top, top + height), slice(left, left + width)
     margins = (_MARGIN,) * 4
@@ -92,9 +92,9 @@ def composite(frame: np.ndarray, labels: np.ndarray, layers: Sequence[Layer], be
         own, own_labels = frame.copy(), labels.copy()
         for layer in layers[:behind]:
             _paste(frame, labels, layer, t)
-        mask = cv2.compare(own_labels, 0, cv2.CMP_GT)       # 255 in objects
-        _blend(frame, own, cv2.GaussianBlur(mask, (3, 3), 0))
-        np.copyto(labels, own_labels, where=mask > 0)
+        mask = own_labels > 0
+        _blend(frame, own, cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0))
+        np.copyto(labels, own_labels, where=mask)
     for layer in layers[behind:]:
         _paste(frame, labels, layer, t)
 
