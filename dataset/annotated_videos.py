@@ -1,4 +1,4 @@
-"""Training clips from annotated videos: three ordered frames with up to two objects (video stage)."""
+"""Training clips from annotated videos: ordered frames, usually three, with one or more objects (video stage)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from dataset.augment import VIDEO_CLIP, VIDEO_FRAME, ClipRequest, recolor, video_warps, warp
+from dataset.chosen_objects import number_objects, visible_objects
 from dataset.errors import DatasetError
 from dataset.image_files import by_frame_name, list_images
 from dataset.label_maps import labels_at_size
-from dataset.masks import VOID, read_image, read_labels
+from dataset.masks import read_image, read_labels
 
-FRAMES = 3
 ATTEMPTS = 5          # number of draws before a clip without an object is accepted
 REVERSE = 0.5         # probability of playing the clip backwards
 
@@ -34,7 +34,7 @@ class AnnotatedVideos:
         return len(self.videos)
 
     def clip(self, item: int, request: ClipRequest, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """One clip: frames [3, crop, crop, 3] uint8 RGB, labels [3, crop, crop] uint8, 0 to `request.max_objects`.
+        """One clip: frames [N, crop, crop, 3] uint8 RGB, labels [N, crop, crop] uint8, 0 to `request.max_objects`.
 
         Objects are drawn from those visible in the first frame of the clip (`request.skip_small`: and not small there)
         and numbered from 1. Raises DatasetError for files that cannot be read and for an annotation of another shape
@@ -42,31 +42,28 @@ class AnnotatedVideos:
         """
         for _ in range(ATTEMPTS):
             frames, labels = self._draw(self.videos[item], request, rng)
-            visible = np.setdiff1d(np.unique(labels[0]), (0, VOID))
+            visible = visible_objects(labels[0])
             if request.skip_small:
                 visible = _large_enough(labels, visible)
             if len(visible):
                 break
-        chosen = rng.permutation(visible)[:request.max_objects]
-        numbers = np.zeros(256, np.uint8)
-        numbers[chosen] = np.arange(1, len(chosen) + 1)
-        return frames, numbers[labels]
+        return frames, number_objects(labels, visible, request.max_objects, rng)
 
     def _draw(
         self, video: tuple[tuple[Path, Path], ...], request: ClipRequest, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        crop, max_gap = request.crop, max(1, request.max_gap // self.stride)
-        gaps = rng.integers(1, min(max_gap, (len(video) - 1) // (FRAMES - 1)) + 1, FRAMES - 1)
+        crop, steps, max_gap = request.crop, request.frames - 1, max(1, request.max_gap // self.stride)
+        gaps = rng.integers(1, min(max_gap, (len(video) - 1) // steps) + 1, steps)
         start = rng.integers(0, len(video) - gaps.sum())
         chosen = start + np.concatenate([[0], gaps.cumsum()])
         if rng.random() < REVERSE:
             chosen = chosen[::-1]
         loaded = [self._load(*video[index]) for index in chosen]
-        warps = video_warps(loaded[0][1].shape, crop, FRAMES, rng, request.area)
+        warps = video_warps(loaded[0][1].shape, crop, request.frames, rng, request.area)
         images, labels = zip(
             *(warp(*frame, matrix, crop) for frame, matrix in zip(loaded, warps, strict=True)), strict=True
         )
-        return np.stack(recolor(images, VIDEO_CLIP, VIDEO_FRAME, rng)), np.stack(labels)
+        return np.stack(recolor(images, VIDEO_CLIP, VIDEO_FRAME, rng, request.photometric)), np.stack(labels)
 
     def _load(self, frame: Path, annotation: Path) -> tuple[np.ndarray, np.ndarray]:
         image = read_image(frame)
@@ -75,10 +72,10 @@ class AnnotatedVideos:
 
 
 def _large_enough(labels: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    """The objects whose first mask tells what they are, as STCN chooses them in BL30K. labels: [FRAMES, crop, crop].
+    """The objects whose first mask tells what they are, as STCN chooses them in BL30K. labels: [N, crop, crop].
 
     In a crop of 384 x 384, a mask of more than 900 pixels does; one of more than 100 does if the object has fewer than
-    400 in both other frames, so that it is always small.
+    400 in all other frames, so that it is always small.
     """
     unit = labels[0].size / 384 ** 2
     areas = np.array([[(frame == number).sum() for number in objects] for frame in labels])
@@ -92,12 +89,13 @@ def video_names(folder: Path) -> list[str]:
 
 
 def read_video_folders(
-    frames: Path, annotations: Path, names: Sequence[str], stride: int = 1, binary: bool = False
+    frames: Path, annotations: Path, names: Sequence[str], stride: int = 1, binary: bool = False,
+    shortest: int = ClipRequest.frames,
 ) -> AnnotatedVideos:
     """Videos as folders of frames and of annotations of the same names, in natural order.
 
-    Videos with fewer than FRAMES annotations are skipped. Raises DatasetError for a video of `names` or a frame that
-    is missing, and if no video is left.
+    Videos with fewer than `shortest` annotations are skipped. Raises DatasetError for a video of `names` or a frame
+    that is missing, and if no video is left.
     """
     for folder in (frames, annotations):
         _present(folder)
@@ -111,10 +109,10 @@ def read_video_folders(
         if missing := [stem for stem in masks if stem not in images]:
             raise DatasetError(f"{frames / name / missing[0]}.jpg: expected the frame of {masks[missing[0]]}, found "
                                "no such file; restore the frame, or remove the annotation")
-        if len(masks) >= FRAMES:
+        if len(masks) >= shortest:
             videos.append(tuple((images[stem], mask) for stem, mask in masks.items()))
     if not videos:
-        raise DatasetError(f"{annotations}: expected videos of at least {FRAMES} annotated frames, found none; check "
+        raise DatasetError(f"{annotations}: expected videos of at least {shortest} annotated frames, found none; check "
                            "the source's root and list")
     return AnnotatedVideos(tuple(videos), stride, binary)
 

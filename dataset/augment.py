@@ -32,6 +32,8 @@ class ClipRequest:
     thin_plate: float = 0.0     # probability that a frame is warped by a thin-plate spline (still images only)
     area: tuple[float, float] = (0.36, 1.0)     # share of a video frame that its crop shows
     skip_small: bool = False    # choose no object that is small in the clip's first frame but not later
+    frames: int = 3
+    photometric: float = 1.0    # factor on the ranges of all color changes
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Jitter:
     contrast: float
     saturation: float
     hue: float
+
+    def times(self, strength: float) -> "Jitter":
+        """All half-ranges times `strength`."""
+        return Jitter(*(strength * x for x in (self.brightness, self.contrast, self.saturation, self.hue)))
 
 
 STATIC_IMAGE, STATIC_FRAME = Jitter(0.1, 0.05, 0.05, 0.05), Jitter(0.1, 0.05, 0.05, 0.0)
@@ -99,8 +105,14 @@ def warp(
     return _resample(image, matrix, crop, shifts, cv2.INTER_LINEAR, FILL), labels
 
 
-def recolor(images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator) -> list[np.ndarray]:
-    """Change colors: `clip` (and gray, 5 %) is drawn once for all images, `frame` once per image. [H, W, 3] uint8."""
+def recolor(
+    images: Sequence[np.ndarray], clip: Jitter, frame: Jitter, rng: np.random.Generator, strength: float = 1.0
+) -> list[np.ndarray]:
+    """Change colors: `clip` (and gray, 5 %) is drawn once for all images, `frame` once per image. [H, W, 3] uint8.
+
+    `strength` is a factor on all half-ranges; the probability of gray does not depend on it.
+    """
+    clip, frame = clip.times(strength), frame.times(strength)
     shared, gray = _draw(clip, rng), rng.random() < _GRAY_PROBABILITY
     result = []
     for image in images:

@@ -105,7 +105,7 @@ def _frame_size(path: Path, fast: bool) -> tuple[int, int]:
 
 def _across(video: Video, shown: list[_Seen]) -> list[Finding]:
     """Judge what can only be judged when all of a video has been read."""
-    if video.labels == "static":
+    if video.still:
         return []
     findings = []
     sizes = [(frame, each.frame_size) for (frame, _), each in zip(video.pairs, shown, strict=True)
@@ -139,9 +139,8 @@ def _count(by_video: list[tuple[Video, list[_Seen]]]) -> dict[str, int]:
                for video, shown in by_video if video.labels == "objects"]
     counts: Counter[str] = Counter()
     for video, _ in by_video:
-        still = video.labels == "static"
-        counts["videos"] += not still
-        counts["images" if still else "frames"] += sum(frame is not None for frame, _ in video.pairs)
+        counts["videos"] += not video.still
+        counts["images" if video.still else "frames"] += sum(frame is not None for frame, _ in video.pairs)
         counts["masks"] += sum(mask is not None for _, mask in video.pairs)
     counts["objects"] = sum(map(len, objects))
     return {thing: number for thing, number in counts.items() if number}

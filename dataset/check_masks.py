@@ -8,7 +8,7 @@ from PIL import Image
 
 from dataset.errors import Problem
 from dataset.findings import Finding, Severity, finding_of
-from dataset.label_maps import MANY, given_problem, size_problem, values_problem
+from dataset.label_maps import MANY, given_problem, label_map_problem, size_problem, values_problem
 from dataset.listed_videos import Labels, MaskRole
 from dataset.masks import VOID, labels_in, mode_problem, pixels_of
 
@@ -34,6 +34,8 @@ def check_mask(
             judged += _size(image, frame, frame_size, exact=role == "scored")
         if labels == "static":
             values, found = _still_image(image, fast)
+        elif labels == "instances":
+            values, found = _instances(image, fast)
         else:
             values, found = _video_mask(image, labels == "binary", role, fast)
     return values, [finding_of(severity, path, problem) for severity, problem in judged + found]
@@ -98,6 +100,22 @@ def _still_image(image: Image.Image, fast: bool) -> tuple[Values, Judged]:
     elif problem := values_problem(pixels):
         judged.append(("note", replace(problem, remedy="it is cut at half of its maximum")))
     return _above_zero(pixels), judged
+
+
+def _instances(image: Image.Image, fast: bool) -> tuple[Values, Judged]:
+    """Training numbers the objects of a still image that the mask shows; void is background."""
+    if problem := mode_problem(image):
+        return None, [("error", problem)]
+    if fast:
+        return None, []
+    pixels = pixels_of(image)
+    values = _above_zero(pixels)
+    if not set(values) - {VOID}:
+        found = "only 0 and 255" if values else "only 0 (background)"
+        return values, [("error", Problem("mask without instances", "object numbers 1 to 254", found,
+                                          "remove the pair; masks of one object are those of layout folders"))]
+    problem = label_map_problem(image, pixels)
+    return values, [("error", problem)] if problem else []
 
 
 def _above_zero(pixels: np.ndarray) -> tuple[int, ...]:

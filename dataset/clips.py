@@ -25,6 +25,8 @@ T = TypeVar("T")
 _ORDER, _SAMPLE = 0, 1      # streams of random numbers: (seed, stream, number)
 _YOUTUBE_STRIDE = 5         # YouTube-VOS annotates every fifth frame
 _DAVIS_RESOLUTION = "480p"
+_MOST_PASTED = 5            # objects of other images
+_STRONGEST = 8.0            # of photometric changes: beyond 10, brightness could be negative
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class SourceConfig:
     """One row of a stage's data: a data set, its folder, and how often it is repeated."""
 
     root: str
-    layout: Literal["pairs", "folders", "davis2016", "davis2017", "youtube"]
+    layout: Literal["pairs", "folders", "instances", "davis2016", "davis2017", "youtube"]
     name: str = ""
     repeat: int = 1
-    images: str = "images"          # layout "folders": its two folders, under root
+    images: str = "images"          # layouts "folders" and "instances": their two folders, under root
     masks: str = "masks"
+    paste: tuple[int, int] = (0, 0)     # still images: so many objects of other images are pasted onto a clip
     split: str = "train"            # davis: the list in ImageSets
     stride: int | None = None       # video frames between two annotated ones; None: youtube 5, davis 1
     list: str | None = None         # file of names, under root or absolute: only these videos, images or class folders
@@ -45,6 +48,15 @@ class SourceConfig:
         if self.stride is not None and self.stride < 1:
             raise DatasetError(f"data.sources: expected a stride of at least 1 in '{self.name or self.layout}', "
                                f"found {self.stride}; remove it to use the default of the layout")
+        if not 0 <= self.paste[0] <= self.paste[1] <= _MOST_PASTED or (any(self.paste) and not self.still):
+            raise DatasetError(f"data.sources: expected paste as two rising numbers from 0 to {_MOST_PASTED}, for "
+                               f"still images, found {list(self.paste)} in '{self.name or self.layout}'; remove it to "
+                               "paste no objects")
+
+    @property
+    def still(self) -> bool:
+        """Whether its items are still images."""
+        return self.layout in ("pairs", "folders", "instances")
 
 
 @dataclass(frozen=True)
@@ -53,9 +65,11 @@ class ClipConfig:
 
     sources: tuple[SourceConfig, ...]
     crop: int = 384                 # pixels, a multiple of 16
+    frames: int = 3                 # of a clip; videos with fewer annotated frames are skipped
     max_objects: int = 2
     thin_plate: float = 0.0         # probability of a thin-plate-spline warp of still images (STCN: 0.33)
     video_area: tuple[float, float] = (0.36, 1.0)               # share of a video frame that its crop shows
+    photometric: float = 1.0        # factor on the ranges of all color changes; 0: none
     skip_small: bool = False        # videos: no object that is small in the clip's first frame but not later (BL30K)
     gaps: tuple[int, ...] = (5, 10, 15, 20, 25, 5)              # largest gap, in video frames ...
     gap_switches: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.9)  # ... which changes at these shares of the iterations
@@ -63,6 +77,11 @@ class ClipConfig:
     def __post_init__(self) -> None:
         if self.crop < 16 or self.crop % 16:
             raise DatasetError(f"data.crop: expected a multiple of 16, found {self.crop}")
+        if self.frames < 3:
+            raise DatasetError(f"data.frames: expected at least 3, found {self.frames}")
+        if not 0 <= self.photometric <= _STRONGEST:
+            raise DatasetError(f"data.photometric: expected a factor from 0 to {_STRONGEST:g}, found "
+                               f"{self.photometric:g}; 1 is the usual strength")
         if not 0 < self.video_area[0] <= self.video_area[1] <= 1:
             raise DatasetError(f"data.video_area: expected two rising shares in (0, 1], found {self.video_area}")
         if self.max_objects < 1:
@@ -76,8 +95,8 @@ class ClipConfig:
 
 
 class Clips(Dataset[dict[str, torch.Tensor | int]]):
-    """Sample i of a run: {"frames" [3, 3, crop, crop] uint8, "labels" [3, crop, crop] uint8, "num_objects",
-    "index", "gap"}.
+    """Sample i of a run: {"frames" [N, 3, crop, crop] uint8, "labels" [N, crop, crop] uint8, "num_objects",
+    "index", "gap"}, with N = `config.frames`.
 
     Args:
         config: sources and sampling. seed: of the run. batch_size: samples per iteration, over all ranks.
@@ -87,7 +106,7 @@ class Clips(Dataset[dict[str, torch.Tensor | int]]):
     def __init__(self, config: ClipConfig, seed: int, batch_size: int, iterations: int) -> None:
         self.config, self.seed, self.batch_size, self.iterations = config, seed, batch_size, iterations
         cv2.setNumThreads(0)        # there are many loading processes; each uses one core
-        self.sources = [_read(source) for source in config.sources]
+        self.sources = [_read(source, config.frames) for source in config.sources]
         self.rows = [
             (number, item)
             for number, (source, row) in enumerate(zip(self.sources, config.sources, strict=True))
@@ -107,7 +126,7 @@ class Clips(Dataset[dict[str, torch.Tensor | int]]):
         config = self.config
         frames, labels = self.sources[number].clip(
             item, ClipRequest(config.crop, gap, config.max_objects, config.thin_plate, config.video_area,
-                              config.skip_small),
+                              config.skip_small, config.frames, config.photometric),
             np.random.default_rng((self.seed, _SAMPLE, index)),
         )
         return {
@@ -123,18 +142,22 @@ class Clips(Dataset[dict[str, torch.Tensor | int]]):
         return np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.rows))
 
 
-def _read(source: SourceConfig) -> StaticImages | AnnotatedVideos:
+def _read(source: SourceConfig, frames: int) -> StaticImages | AnnotatedVideos:
     root = Path(source.root).expanduser()
     if not root.is_dir():
         raise DatasetError(f"{root}: expected the data set '{source.name or source.layout}', found no such folder; "
                            "set its root in the configuration")
-    if source.layout not in ("pairs", "folders"):
-        return _read_videos(source, root)
+    if not source.still:
+        return _read_videos(source, root, frames)
     images = read_pairs(root) if source.layout == "pairs" else read_folders(root, source.images, source.masks)
-    return StaticImages(tuple(_listed(source, root, images.pairs, lambda pair: {pair[0].stem, pair[0].parent.name})))
+    pairs = tuple(_listed(source, root, images.pairs, lambda pair: {pair[0].stem, pair[0].parent.name}))
+    if any(source.paste) and len(pairs) < 2:
+        raise DatasetError(f"{root}: expected at least two images to paste objects of one onto another, found "
+                           f"{len(pairs)}; remove paste from the source")
+    return StaticImages(pairs, source.layout == "instances", source.paste)
 
 
-def _read_videos(source: SourceConfig, root: Path) -> AnnotatedVideos:
+def _read_videos(source: SourceConfig, root: Path, shortest: int) -> AnnotatedVideos:
     frames, annotations = root / "JPEGImages", root / "Annotations"
     if source.layout == "youtube":
         names, stride = video_names(annotations), _YOUTUBE_STRIDE
@@ -143,7 +166,8 @@ def _read_videos(source: SourceConfig, root: Path) -> AnnotatedVideos:
         year = int(source.layout.removeprefix("davis"))
         names, stride = split_names(root, year, source.split, _DAVIS_RESOLUTION), 1
     names = _listed(source, root, names, lambda name: {name})
-    return read_video_folders(frames, annotations, names, source.stride or stride, source.layout == "davis2016")
+    return read_video_folders(frames, annotations, names, source.stride or stride, source.layout == "davis2016",
+                              shortest)
 
 
 def _listed(source: SourceConfig, root: Path, items: Sequence[T], names: Callable[[T], set[str]]) -> Sequence[T]:

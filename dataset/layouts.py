@@ -9,11 +9,11 @@ from dataset.davis import DAVIS_RESOLUTIONS
 from dataset.errors import DatasetError
 from dataset.findings import Finding
 from dataset.image_files import list_files_below, list_images
-from dataset.listed_videos import Video, first_by_name, frames_of, still_images, subfolders
+from dataset.listed_videos import Labels, Video, first_by_name, frames_of, still_images, subfolders
 from dataset.static import match_folder_names, match_folders, match_pairs
 from dataset.video_layouts import list_davis, list_youtube, splits_of
 
-LAYOUTS = ("davis", "youtube", "pairs", "folders", "frames")
+LAYOUTS = ("davis", "youtube", "pairs", "folders", "instances", "frames")
 
 
 def recognize(root: Path) -> str:
@@ -33,6 +33,8 @@ def recognize(root: Path) -> str:
         return "pairs"
     if match_folder_names(root):
         return "folders"
+    if match_folder_names(root, instances=True):
+        return "instances"
     if any(list_images(folder) for folder in (root, *subfolders(root))):
         return "frames"
     raise DatasetError(f"{root}: expected one of the layouts {', '.join(LAYOUTS)} (docs/DATA.md), found "
@@ -54,6 +56,8 @@ def _data_sets_in(root: Path) -> list[str]:
             found[folder] = "youtube"
         elif match_folder_names(folder):
             found[folder] = "folders"
+        elif match_folder_names(folder, instances=True):
+            found[folder] = "instances"
     if not set(found.values()) - {"split"}:
         return []
     found |= {folder: "pairs" for folder in subfolders(root) if folder not in found and match_pairs(folder)}
@@ -66,7 +70,7 @@ def list_videos(root: Path, layout: str, year: int | None, findings: list[Findin
     Args:
         layout: one of LAYOUTS. year: of DAVIS; None: 2017 if there are lists of 2017.
 
-    Raises DatasetError if layout "folders" has no pair of folders of images and masks.
+    Raises DatasetError if layout "folders" or "instances" has no pair of folders of images and masks.
     """
     if layout == "davis":
         return list_davis(root, year, findings)
@@ -79,11 +83,15 @@ def list_videos(root: Path, layout: str, year: int | None, findings: list[Findin
         pairs = match_pairs(root)
         masks = list_files_below(root, (".png",))
         return "still images, masks beside them", [still_images(root.name, pairs, masks, findings)]
-    found = match_folder_names(root)
+    instances = layout == "instances"
+    found = (instances and match_folder_names(root, instances)) or match_folder_names(root)
     if not found:
-        raise DatasetError(f"{root}: expected a folder of images and one of masks (DUTS-TR-Image, DUTS-TR-Mask), "
-                           "found none; check --layout")
-    title = "still images and masks in folders: " + ", ".join(f"{a.name} + {b.name}" for a, b in found)
+        example = "images, instances" if instances else "DUTS-TR-Image, DUTS-TR-Mask"
+        raise DatasetError(f"{root}: expected a folder of images and one of masks ({example}), found none; check "
+                           "--layout")
+    title = f"still images and {'instance ' * instances}masks in folders: "
+    title += ", ".join(f"{a.name} + {b.name}" for a, b in found)
     for _, folder in found:
         first_by_name(list_images(folder), findings)
-    return title, [still_images(a.name, match_folders(a, b), list_images(b), findings) for a, b in found]
+    labels: Labels = "instances" if instances else "static"
+    return title, [still_images(a.name, match_folders(a, b), list_images(b), findings, labels) for a, b in found]

@@ -8,7 +8,7 @@ from typing import Literal
 from dataset.findings import Finding, finding_of
 from dataset.image_files import list_images, name_problem, natural_order
 
-Labels = Literal["binary", "objects", "static"]
+Labels = Literal["binary", "objects", "static", "instances"]
 Pair = tuple[Path | None, Path | None]              # (frame, mask) of one name; either may be missing
 MaskRole = Literal["first", "given", "scored", "unread"]
 
@@ -18,7 +18,8 @@ class Video:
     """Frames and masks that belong together: a video, or a whole set of still images.
 
     Attributes:
-        labels: content of its masks: one object (DAVIS 2016), object numbers, or one object of a still image.
+        labels: content of its masks: one object (DAVIS 2016) or object numbers; of still images, one object or object
+            numbers.
         pairs: in natural order.
         first_only: evaluation gives only the first frame's mask and scores against the others (DAVIS); otherwise it
             gives every mask (YouTube-VOS).
@@ -28,6 +29,11 @@ class Video:
     labels: Labels
     pairs: list[Pair]
     first_only: bool = False
+
+    @property
+    def still(self) -> bool:
+        """Whether these are still images."""
+        return self.labels in ("static", "instances")
 
     def roles(self) -> list[MaskRole]:
         """What evaluation does with the mask of each pair.
@@ -80,7 +86,9 @@ def frames_of(folder: Path) -> Video:
     return Video(folder.name, "objects", [(path, None) for path in list_images(folder)])
 
 
-def still_images(name: str, pairs: Sequence[Pair], masks: Iterable[Path], findings: list[Finding]) -> Video:
+def still_images(
+    name: str, pairs: Sequence[Pair], masks: Iterable[Path], findings: list[Finding], labels: Labels = "static"
+) -> Video:
     """A set of still images; images without mask and masks without image go to `findings`."""
     findings += [Finding("error", "image without mask", str(image), "a mask of its name", "none",
                          "add it or remove the image") for image, mask in pairs if mask is None]
@@ -88,7 +96,7 @@ def still_images(name: str, pairs: Sequence[Pair], masks: Iterable[Path], findin
     alone = [mask for mask in masks if mask not in paired]
     findings += [Finding("warning", "mask without frame", str(mask), "an image of its name", "none",
                          "restore the image or remove the mask") for mask in alone]
-    return Video(name, "static", [*pairs, *((None, mask) for mask in alone)])
+    return Video(name, labels, [*pairs, *((None, mask) for mask in alone)])
 
 
 def first_by_name(paths: list[Path], findings: list[Finding]) -> dict[str, Path]:

@@ -95,6 +95,21 @@ def test_static_sets_as_distributed(tmp_path):
         assert read.pairs == (tuple(tmp_path / name / file for file in files),)
 
 
+def test_instance_masks_of_still_images(tmp_path):
+    for folder, content in (("images", np.full((*SIZE, 3), 90, np.uint8)), ("instances", Image.fromarray(mask_of(2)))):
+        (tmp_path / folder).mkdir()
+        for suffix in "ab":
+            write_image(tmp_path / folder / f"{suffix}.{'jpg' if folder == 'images' else 'png'}", content)
+    report = check(tmp_path)
+    assert report.title == "still images and instance masks in folders: images + instances"
+    assert (report.counts, report.findings) == ({"images": 2, "masks": 2}, [])
+    write_image(tmp_path / "instances/a.png", Image.fromarray(mask_of(255)))
+    assert kinds(check(tmp_path)) == {"mask without instances": 1}
+    (tmp_path / "instances").rename(tmp_path / "masks")
+    assert kinds(check(tmp_path, layout="instances")) == {"mask without instances": 1}
+    assert kinds(check(tmp_path)) == {}     # recognized as masks of one object
+
+
 def test_meta_is_compared_with_the_folders(youtube):
     meta = youtube / "train/meta.json"
     videos = json.loads(meta.read_text())["videos"]
