@@ -22,7 +22,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from model import network
+from model import normalization
 from tests.gpu_tensor import GpuTensor, each_tensor, values_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,7 +143,7 @@ def pretended_gpu() -> Iterator[PretendedGpu]:
             (torch, "load", _without_modes(torch.load)), (torch, "save", _without_modes(torch.save)),
         ):
             stack.enter_context(patch.object(owner, name, value))
-        stack.callback(network._statistics.cache_clear)         # it holds tensors of the pretended GPU
+        stack.callback(normalization._statistics.cache_clear)         # it holds tensors of the pretended GPU
         torch.__future__.set_swap_module_params_on_conversion(True)         # modules then hold these very tensors
         stack.callback(torch.__future__.set_swap_module_params_on_conversion, False)
         stack.enter_context(torch.backends.cudnn.flags(enabled=False))      # a CPU has none of its operations
