@@ -44,7 +44,8 @@ class Engine:
 
     def __init__(self, project: Project, video: Video, network: Network, bank: MemoryOptions, tell: Tell) -> None:
         self.project, self.video, self.network, self.tell = project, video, network, tell
-        self.saved, self.recorder, self.records = SavedSession(project.own), Recorder(project.own / "memory"), Records()
+        self.saved, self.recorder = SavedSession(project.own), Recorder(project.own / "memory")
+        self.records, self._records_file = Records(len(video.names)), project.own / "records.npz"
         self.bank = bank
         self.direction: Direction = "forward"
         self._saved_at = 0.0
@@ -55,11 +56,12 @@ class Engine:
     def _load(self) -> None:
         """Continue from the files: what the last process knew, then what was given since."""
         given, state = self.project.given(), self.project.state()
+        self.saved.sweep()
         try:
             self._restore(state, given)
         except (KeyError, TypeError, ValueError, AttributeError):        # damaged: everything is segmented again
             self.saved.clear()
-            self.records = Records()
+            self.records = Records(len(self.video.names))
             self.session = self._new_session()
         for frame in sorted((given.keys() | self.session.given.keys()) - set(self.session.locked)):
             self.apply_given(frame, given.get(frame))
@@ -68,19 +70,18 @@ class Engine:
         same = state is not None and state["network"] == self._network()
         if state is not None:
             self.bank, self.direction = MemoryOptions(**state["bank"]), state["direction"]
-            self.records.restore(state["records"])
-            self.records.read_keys(self.project.own / "keys.npz")
+            self.records = Records.read(self._records_file, len(self.video.names))
         if not same:
             self.saved.clear()
         self.session = self._new_session()
         if state is not None and same:
             applied = {int(frame): check for frame, check in state["given"].items()}
             known = {frame: mask for frame, mask in given.items() if applied.get(frame) == checksum(mask)}
-            self.saved.restore(self.session, state["session"], known)
-            for frame in applied.keys() - known.keys() - set(self.session.locked):
-                self.session._given[frame] = np.zeros(self.video.size, np.uint8)     # an earlier mask, not this one
+            other = applied.keys() - known.keys() - set(state["session"]["locked"])      # of masks that are gone
+            earlier = known | {frame: np.zeros(self.video.size, np.uint8) for frame in other}
+            self.saved.restore(self.session, state["session"], earlier)
         elif state is not None:
-            self.saved.carry_locks(self.session, set(state["session"]["locked"]) & self.session._masks._held.keys())
+            self.session.stand(self.session.masked & set(state["session"]["locked"]))
 
     def apply_given(self, frame: int, labels: np.ndarray | None) -> None:
         """A given mask [H, W], or None if there is none any more. Raises ValueError for a locked frame."""
@@ -109,7 +110,7 @@ class Engine:
         self.session = self._new_session()
         for frame, labels in given.items():
             self.session.give(frame, labels)
-        self.saved.carry_locks(self.session, locked)
+        self.session.stand(locked)
 
     def changed(self) -> None:
         """After any of the changes above: save it, and say so."""
@@ -123,10 +124,10 @@ class Engine:
         session, changes = self.session, -1
 
         def changed() -> bool:
-            return session is not self.session or changes != session._changes
+            return session is not self.session or changes != session.changes
 
         while session is self.session and (targets := [frame for frame in session.stale if wanted(frame)]):
-            changes = session._changes
+            changes = session.changes
             for frame in session.run_backward():
                 self.recorder.write(session, frame)
                 yield session.steps_left, frame
@@ -158,11 +159,11 @@ class Engine:
 
     def save(self) -> None:
         """Write the state. Masks are files already; a frame that was segmented after this is segmented again."""
-        self.records.save_keys(self.project.own / "keys.npz")
+        self.records.save(self._records_file)
         self.project.save_state({
             "network": self._network(), "bank": asdict(self.bank), "direction": self.direction,
             "given": {frame: checksum(labels) for frame, labels in self.session.given.items()},
-            "session": self.saved.state(self.session), "records": self.records.state(),
+            "session": self.saved.state(self.session),
         })
         self._saved_at = time.monotonic()
 
@@ -175,11 +176,11 @@ class Engine:
     def _new_session(self) -> Session:
         session = Session(self.video.frames, partial(self.network.segmenter, self.bank), both=self.direction == "both",
                           folder=self.saved.masks)
-        self.saved.attach(session)
+        session.adopt(self.saved.passes)
         self.recorder.observe(session)
         return session
 
     def _board(self) -> Board:
         session = self.session
-        return Board(frozenset(session._given), frozenset(session._locked), frozenset(session._stale),
-                     frozenset(session._masks._held), self.direction, self.bank)
+        each = (session.given, session.locked, session.stale, session.masked)
+        return Board(*map(frozenset, each), self.direction, self.bank)

@@ -43,7 +43,7 @@ def export(engine: Engine, wanted: OutputOptions, step: Callable[[int, int], boo
             result = _result(engine, index)
             output.write(result)
             assert result.quality is not None
-            key = engine.records.keys.get(index)
+            key = engine.records.key(index)
             watch.see(result.frame, result.objects, result.quality, None if key is None else torch.from_numpy(key))
             if stopped := not step(count - 1 - index, index):
                 break
@@ -56,7 +56,7 @@ def export(engine: Engine, wanted: OutputOptions, step: Callable[[int, int], boo
 def _result(engine: Engine, index: int) -> Result:
     session = engine.session
     labels = session.labels(index)
-    record = engine.records.each.get(index, Record([], [], [], 0.0, 0.0, 0))
+    record = engine.records.get(index) or Record([], [], [], 0.0, 0.0, 0)
     frame = Frame(engine.video.names[index], session.frames[index], session.given.get(index))
     labels = np.zeros(session.size, np.uint8) if labels is None else labels
     return Result(frame, labels, record.objects, record.quality)

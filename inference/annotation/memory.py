@@ -12,6 +12,7 @@ from dataset.files import atomic_write
 from dataset.masks import PALETTE
 from inference.annotation.errors import Missing
 from inference.annotation.video import Shown
+from inference.memory import MemoryBank
 from inference.session import Session
 from inference.session.passes import Pass
 from model.geometry import STRIDE, cells_under, grid_size, padding
@@ -46,10 +47,14 @@ class Recorder:
         files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
         self._sizes = OrderedDict((int(path.stem), path.stat().st_size) for path in files)
         self._last: dict[Pass, tuple[int, Recording]] = {}
+        self._banks: list[MemoryBank] = []
 
     def observe(self, session: Session) -> None:
         """A new session takes the place of the earlier one."""
         self._last = {}
+        for bank in self._banks:                # nothing holds the earlier session any more
+            bank.observer = None
+        self._banks = [each.segmenter.segmenters[0].memory for each in session.passes]
         for each in session.passes:
             def note(matches: TopK, each: Pass = each) -> None:
                 self._note(each, matches)

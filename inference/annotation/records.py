@@ -1,10 +1,9 @@
 """What is noted about each segmented frame: quality, cost, key; and which frames to annotate next."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,66 +31,103 @@ class Record:
 
 
 class Records:
-    """The records by frame number, and the mean key of each frame."""
+    """The record and the mean key of each frame, in arrays over all frames: they do not grow while frames come.
 
-    def __init__(self) -> None:
-        self.each: dict[int, Record] = {}
-        self.keys: dict[int, np.ndarray] = {}          # [C_k] float32
+    Args:
+        count: of the frames of the video.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._costs = np.full((count, 3), np.nan)      # seconds, frames held, bytes held; NaN: not segmented
+        self._masks: dict[int, np.ndarray] = {}        # object -> [count, 2] float32: area, confidence; NaN: not known
+        self._keys = np.empty((count, 0), np.float32)  # [count, C_k]; NaN: not known
 
     def put(self, frame: int, record: Record, key: Tensor | None) -> None:
         """key: of the frame; None: not known anew."""
-        self.each[frame] = record
         if key is not None:
-            self.keys[frame] = key.numpy(force=True).astype(np.float32)
+            values = key.numpy(force=True)
+            if self._keys.shape[1] != len(values):         # the first one, or that of another network
+                self._keys = np.full((self.count, len(values)), np.nan, np.float32)
+            self._keys[frame] = values
+        for number in self._masks.keys() - set(record.objects):
+            self._masks[number][frame] = np.nan
+        for number, *values in zip(record.objects, record.area, record.confidence, strict=True):
+            if number not in self._masks:
+                self._masks[number] = np.full((self.count, 2), np.nan, np.float32)
+            self._masks[number][frame] = values
+        self._costs[frame] = record.seconds, record.held, record.bytes_held
 
-    def curves(self, count: int) -> dict[int, list[float | None]]:
-        """Object -> its confidence in each of the `count` frames; None: not segmented, or not known yet."""
-        curves: dict[int, list[float | None]] = {}
-        for frame, record in dict(self.each).items():
-            for number, confidence in zip(record.objects, record.confidence, strict=True):
-                curves.setdefault(number, [None] * count)[frame] = round(confidence, 4)
-        return curves
+    def get(self, frame: int) -> Record | None:
+        """None if the frame was not segmented."""
+        seconds, held, bytes_held = self._costs[frame].tolist()
+        if np.isnan(seconds):
+            return None
+        known = {number: masks[frame].tolist() for number, masks in sorted(dict(self._masks).items())
+                 if not np.isnan(masks[frame, 0])}
+        area, confidence = ([values[column] for values in known.values()] for column in (0, 1))
+        return Record(list(known), area, confidence, seconds, held, int(bytes_held))
+
+    def key(self, frame: int) -> np.ndarray | None:
+        """[C_k] float32, the mean key of a frame; None if it is not known."""
+        key: np.ndarray = self._keys[frame]
+        return None if not len(key) or np.isnan(key[0]) else key
+
+    @property
+    def each(self) -> dict[int, Record]:
+        """All of them by frame number, ascending."""
+        found = ((frame, self.get(frame)) for frame in range(self.count))
+        return {frame: record for frame, record in found if record is not None}
+
+    def curves(self) -> dict[int, list[float | None]]:
+        """Object -> its confidence in each frame; None: not segmented, or not known yet."""
+        return {
+            number: [None if np.isnan(value) else round(value, 4) for value in masks[:, 1].tolist()]
+            for number, masks in sorted(dict(self._masks).items()) if not np.isnan(masks).all()
+        }
 
     def lost(self) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
         """Object -> the frames in which it is absent; and the same for uncertain ones."""
         absent: dict[int, list[int]] = {}
         uncertain: dict[int, list[int]] = {}
-        for frame, record in sorted(dict(self.each).items()):
-            for number, area, confidence in zip(record.objects, record.area, record.confidence, strict=True):
-                if area == 0:
-                    absent.setdefault(number, []).append(frame)
-                elif confidence < UNCERTAIN:
-                    uncertain.setdefault(number, []).append(frame)
+        for number, masks in sorted(dict(self._masks).items()):
+            area, confidence = masks.T
+            gone = area == 0
+            for frames, where in ((absent, gone), (uncertain, ~gone & (confidence < UNCERTAIN))):
+                if where.any():
+                    frames[number] = np.flatnonzero(where).tolist()
         return absent, uncertain
 
     def suggestions(self, given: Sequence[int]) -> list[Suggestion]:
         """Frames worth annotating next, the best first; named by their numbers."""
-        advisor, each = AnnotationAdvisor(), dict(self.each)
-        for frame, key in sorted(dict(self.keys).items()):
-            if frame in each:
-                confidence = dict(zip(each[frame].objects, each[frame].confidence, strict=True))
-                advisor.see(str(frame), confidence, key, frame in given)
+        advisor, earlier = AnnotationAdvisor(), set(given)
+        for frame in range(self.count):
+            key, record = self.key(frame), self.get(frame)
+            if key is not None and record is not None:
+                confidence = dict(zip(record.objects, record.confidence, strict=True))
+                advisor.see(str(frame), confidence, key, frame in earlier)
         return advisor.best(least=1 - UNCERTAIN)
 
-    def state(self) -> dict[str, Any]:
-        """For JSON; the keys are in a file of their own."""
-        return {str(frame): asdict(record) for frame, record in self.each.items()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self.each = {int(frame): Record(**record) for frame, record in state.items()}
-
-    def save_keys(self, path: Path) -> None:
-        frames = sorted(self.keys)
+    def save(self, path: Path) -> None:
+        numbers = sorted(self._masks)
+        masks = np.array([self._masks[number] for number in numbers], np.float32).reshape(-1, self.count, 2)
         with atomic_write(path) as partial, open(partial, "wb") as file:
-            np.savez(file, frames=np.array(frames, np.int64), keys=np.array([self.keys[frame] for frame in frames]))
+            np.savez(file, costs=self._costs, objects=np.array(numbers, np.int64), masks=masks, keys=self._keys)
 
-    def read_keys(self, path: Path) -> None:
-        """Nothing if there are none, or if they are damaged: they are only advice."""
+    @classmethod
+    def read(cls, path: Path, count: int) -> "Records":
+        """What `save` wrote. Raises ValueError if it is missing, damaged or that of another video."""
+        found = cls(count)
         try:
             with np.load(path) as arrays:
-                self.keys = dict(zip(arrays["frames"].tolist(), arrays["keys"], strict=True))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            self.keys = {}
+                numbers, masks = arrays["objects"].tolist(), arrays["masks"]
+                found._costs, found._keys = arrays["costs"], arrays["keys"]
+        except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: expected the records of {count} frames, found {error}") from None
+        found._masks = dict(zip(numbers, masks, strict=True))
+        if found._costs.shape != (count, 3) or len(found._keys) != count or masks.shape[1:] != (count, 2):
+            raise ValueError(f"{path}: expected the records of {count} frames, found those of {len(found._costs)}")
+        return found
 
 
 def why(suggestion: Suggestion) -> tuple[int, str]:

@@ -39,49 +39,29 @@ class SavedSession:
     def __init__(self, folder: Path) -> None:
         self.masks, self.passes, self.states = folder / "masks", folder / "passes", folder / "states"
 
-    def clear(self) -> None:
-        """Before another bank or direction; the masks stay."""
-        for folder in (self.passes, self.states, *self.masks.glob(".passes-*")):
+    def sweep(self) -> None:
+        """Before the first session: remove the temporary folders of a process that was killed."""
+        for folder in (*self.masks.glob(".passes-*"), *self.masks.glob(".checkpoints-*")):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def attach(self, session: Session) -> None:
-        """Masks that are there count as masks of the session; the results of its passes are kept in `passes`."""
-        for index in range(len(session.frames)):
-            if (self.masks / f"{index:05d}.png").is_file():
-                session._masks._held[index] = b""
-        for each, name in zip(session.passes, PASSES, strict=False):
-            if (waiting := session._waiting.get(each)) is not None:
-                waiting.folder = self.passes / name
-                waiting.folder.mkdir(parents=True, exist_ok=True)
+    def clear(self) -> None:
+        """Before another bank or direction; the masks stay."""
+        for folder in (self.passes, self.states):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def state(self, session: Session) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "stale": ranges(session.stale), "locked": session.locked,
-            "passes": [{"stale": ranges(each.stale), "moved": sorted(each._moved)} for each in session.passes],
-        }
+        marks = session.marks()
+        passes = [each | {"stale": ranges(each["stale"])} for each in marks["passes"]]
+        return marks | {"stale": ranges(marks["stale"]), "passes": passes}
 
     def restore(self, session: Session, state: dict[str, Any], given: dict[int, np.ndarray]) -> None:
-        """Give a new, attached session the `state` of an earlier one. given: the masks that it had."""
-        for index, mask in given.items():
-            mask.flags.writeable = False
-            session._given[index] = mask
-        session._locked.update(state["locked"])
-        session._stale = numbers_in(state["stale"]) | (set(range(len(session.frames))) - session._masks._held.keys())
-        session._stale -= session._locked
-        for each, name, held in zip(session.passes, PASSES, state["passes"], strict=False):
-            each.stale = numbers_in(held["stale"])
-            each._moved = set(held["moved"])
+        """Give a new session the `state` of an earlier one. given: the masks that it had."""
+        passes = [each | {"stale": numbers_in(each["stale"])} for each in state["passes"]]
+        session.resume(state | {"stale": numbers_in(state["stale"]), "passes": passes}, given)
+        for each, name in zip(session.passes, PASSES, strict=False):
             for file in self.states.glob(f"{name}-*.pth"):
                 each.checkpoints.states[int(file.stem.rpartition("-")[2])] = read_file(file)
-
-    def carry_locks(self, session: Session, locked: Iterable[int]) -> None:
-        """Locked frames of a session with another bank or direction stand in this one. Once they are unlocked, they and
-        the frames after them are stale."""
-        session._locked.update(locked)
-        session._stale -= session._locked
-        for each in session.passes:
-            each._moved |= {each.flip(index) for index in session._locked}
 
     def save_lock(self, session: Session, index: int) -> None:
         """After a frame was locked: the states from which its neighbors continue."""

@@ -32,7 +32,7 @@ class StateReader:
             "video": annotation.video.path.name, "folder": str(annotation.project.root), "example": self.example,
             "objects": annotation.objects.list(), "given": sorted(given), "locked": sorted(annotation.locked),
             "predicted": ranges(board.masked - board.stale - given), "stale": ranges(board.masked & board.stale),
-            "confidence": records.curves(count), "absent": absent, "uncertain": uncertain,
+            "confidence": records.curves(), "absent": absent, "uncertain": uncertain,
             "suggestions": self._suggestions, "direction": board.direction,
             "bank": {"memory": board.bank.memory, "memory_frames": board.bank.memory_frames,
                      "choices": sorted(POLICIES)},

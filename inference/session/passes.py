@@ -4,7 +4,7 @@ A pass counts positions from its own start: position 0 of a backward pass is the
 pass is exactly a forward pass through the reversed video.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,18 @@ class Pass:
             return set()
         self._moved.discard(position)
         return {frame} if self.joint else self.change(frame)
+
+    def marks(self) -> dict[str, list[int]]:
+        """What `resume` needs, for JSON."""
+        return {"stale": sorted(self.stale), "moved": sorted(self._moved)}
+
+    def resume(self, marks: Mapping[str, Iterable[int]]) -> None:
+        """Continue where a pass with these `marks` was."""
+        self.stale, self._moved = set(marks["stale"]), set(marks["moved"])
+
+    def stand(self, frames: Iterable[int]) -> None:
+        """Masks of another pass stand at these locked frames: what this pass knows of them is stale."""
+        self._moved |= {self.flip(frame) for frame in frames}
 
     def _redo(self, first: int, end: int) -> set[int]:
         """Mark the positions from `first` to before `end` as stale; returns their frames."""

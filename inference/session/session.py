@@ -1,7 +1,8 @@
 """Session: a video whose masks can be corrected anywhere, and which segments again only what a correction changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Session:
         keep_given: given masks are permanent in memory. With `both`, each pass begins with all of them in its bank, so
         a change of one makes all frames stale, except the locked ones.
         checkpoint_every: frames between two stored states of a segmenter; at most 64 states are held per direction.
-        folder: where masks are stored as PNGs (00042.png); None: compressed in memory.
+        folder: where masks are stored as PNGs (00042.png), and states in a temporary folder; None: both in memory.
     """
 
     def __init__(
@@ -44,11 +45,11 @@ class Session:
         self._given: dict[int, np.ndarray] = {}
         self._locked: set[int] = set()
         self._stale = set(range(len(frames)))
-        self._changes = 0                            # so that a `run` notices a change between two of its frames
+        self.changes = 0                             # so that a `run` notices a change between two of its frames
         self._masks = Masks(self.size, folder)
         self.forward, *more = (
             Pass(frames, self._prepared(make_segmenter()), self._given, self._locked,
-                 Checkpoints(checkpoint_every, _MOST_CHECKPOINTS), backward, joint=keep_given and both)
+                 Checkpoints(checkpoint_every, _MOST_CHECKPOINTS, folder), backward, joint=keep_given and both)
             for backward in ((False, True) if both else (False,))
         )
         self.backward = more[0] if more else None
@@ -69,6 +70,11 @@ class Session:
     def stale(self) -> list[int]:
         """Numbers of the frames that `run` will segment, ascending."""
         return sorted(self._stale)
+
+    @property
+    def masked(self) -> set[int]:
+        """Numbers of the frames that have a mask, stale ones included."""
+        return set(self._masks)
 
     @property
     def steps_left(self) -> int:
@@ -136,14 +142,14 @@ class Session:
         """
         tell = progress or (lambda left: None)
         while self._stale:
-            changes = self._changes
+            changes = self.changes
             for _ in self.run_backward():
                 tell(self.steps_left)
             for index in sorted(self._stale):
                 found = self.segment(index)
                 tell(self.steps_left)
                 yield index, np.zeros(self.size, np.uint8) if found is None else found.labels
-                if changes != self._changes:
+                if changes != self.changes:
                     break
 
     def run_backward(self) -> Iterator[int]:
@@ -165,6 +171,40 @@ class Session:
         self._stale.discard(index)
         return found
 
+    def marks(self) -> dict[str, Any]:
+        """Which frames are stale and locked, for JSON. With the given masks, the files of masks and passes, and the
+        checkpoints of locked frames, it is all that `resume` needs."""
+        return {"stale": self.stale, "locked": self.locked, "passes": [each.marks() for each in self.passes]}
+
+    def adopt(self, passes: Path) -> None:
+        """Use the files of an earlier session: masks that lie in `folder` count, and the results of the passes lie in
+        `passes` instead of a temporary folder."""
+        self._masks.adopt(len(self.frames))
+        for waiting, name in zip(self._waiting.values(), ("forward", "backward"), strict=False):
+            waiting.move(passes / name)
+
+    def resume(self, marks: Mapping[str, Any], given: Mapping[int, np.ndarray]) -> None:
+        """Continue where an earlier session was, whose files are adopted.
+
+        Args:
+            marks: its `marks()`. given: its given masks, as they were; they are not copied.
+        """
+        for index, mask in given.items():
+            mask.flags.writeable = False
+            self._given[index] = mask
+        self._locked.update(marks["locked"])
+        self._stale = (set(marks["stale"]) | (set(range(len(self.frames))) - self.masked)) - self._locked
+        for each, held in zip(self.passes, marks["passes"], strict=False):
+            each.resume(held)
+
+    def stand(self, locked: Collection[int]) -> None:
+        """Lock frames at the masks of an earlier session with another segmenter. Once they are unlocked, they and the
+        frames after them are stale."""
+        self._locked.update(locked)
+        self._stale -= self._locked
+        for each in self.passes:
+            each.stand(locked)
+
     def _of_pass(self, each: Pass, index: int) -> Segmented | None:
         """What one pass says about a frame. With two passes it is always read back, so that rounding is always the
         same."""
@@ -183,7 +223,7 @@ class Session:
 
     def _mark(self, frames: set[int]) -> None:
         self._stale |= frames - self._locked
-        self._changes += 1
+        self.changes += 1
 
     def _check(self, index: int, locked: bool = False) -> None:
         if not 0 <= index < len(self.frames):

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import weakref
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +27,28 @@ class Masks:
     def __contains__(self, index: int) -> bool:
         return index in self._held
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._held)
+
+    def adopt(self, count: int) -> None:
+        """The files of the first `count` frames that lie in the folder already are masks too."""
+        self._held |= {index: b"" for index in range(count) if self._file(index).is_file()}
+
     def put(self, index: int, labels: np.ndarray) -> None:
         if self.folder is None:
             self._held[index] = zlib.compress(labels.tobytes(), 1)
         else:
-            write_labels(self.folder / f"{index:05d}.png", labels)
+            write_labels(self._file(index), labels)
             self._held[index] = b""
 
     def get(self, index: int) -> np.ndarray:
         if self.folder is None:
             return np.frombuffer(zlib.decompress(self._held[index]), np.uint8).reshape(self.size).copy()
-        return read_labels(self.folder / f"{index:05d}.png")
+        return read_labels(self._file(index))
+
+    def _file(self, index: int) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{index:05d}.png"
 
 
 class Waiting:
@@ -50,7 +62,13 @@ class Waiting:
 
     def __init__(self, parent: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=".passes-", dir=parent))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def move(self, folder: Path) -> None:
+        """The results lie in `folder` from now on, also those that are there already; it stays."""
+        self._remove()
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, index: int, found: Segmented | None) -> None:
         path = self.folder / f"{index}"
