@@ -182,5 +182,5 @@ class Engine:
 
     def _board(self) -> Board:
         session = self.session
-        each = (session.given, session.locked, session.stale, session.masked)
-        return Board(*map(frozenset, each), self.direction, self.bank)
+        return Board(frozenset(session.given), frozenset(session.locked), frozenset(session.stale),
+                     frozenset(session.masked), self.direction, self.bank)

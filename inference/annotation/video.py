@@ -18,7 +18,7 @@ from inference.session.frames import FolderFrames, Frames, open_frames
 from inference.views import View
 
 _QUALITY = 90          # of the JPEGs that are shown
-_HELD = 2**25          # bytes of JPEGs in memory
+_HELD = 2**22          # bytes of JPEGs in memory
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def read_video(path: Path) -> Video:
 class Shown:
     """Frames as JPEGs at the working size, for any thread.
 
-    Those of a folder are read when they are asked for. Formats of video files allow no exact jump to a frame, so
-    `prepare` decodes them once, into files. At most 32 MiB are held in memory.
+    Those of a folder are read when they are asked for, and the latest 4 MiB of them are held in memory. Formats of
+    video files allow no exact jump to a frame, so `prepare` decodes them once, into files.
 
     Args:
         folder: for the files; it belongs to this video and this size.
@@ -77,12 +77,13 @@ class Shown:
 
     def jpeg(self, index: int) -> bytes:
         """Raises DatasetError for a frame that can no longer be read."""
+        if self._paths is None:
+            return self._file(index).read_bytes()
         with self._lock:
             if index in self._held:
                 self._held.move_to_end(index)
                 return self._held[index]
-        content = self._file(index).read_bytes() if self._paths is None else self._encode(
-            read_image(self._paths[index]))
+        content = self._encode(read_image(self._paths[index]))
         with self._lock:
             if index not in self._held:
                 self._held[index] = content
