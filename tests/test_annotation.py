@@ -1,12 +1,14 @@
 """Annotating: everything is saved, corrections redo what they must, locks stand, another start goes on."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
 from dataset.errors import DatasetError
-from inference.annotation.errors import Conflict, Missing
+from inference.annotation.errors import Conflict, Missing, Refused
+from inference.annotation.state import StateReader
 from tests.annotating import COUNT, SHOWN, painted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -174,6 +176,34 @@ def test_backward_segments_the_frames_before(annotating):
     assert at.board.stale == {4, 5}
 
 
+def test_what_becomes_stale_is_known_before_the_session_knows_it(annotating):
+    at = annotating()
+    at.annotation.give(0, painted())
+    at.propagate()
+    at.annotation.lock(4, True)
+    at.wait()
+    state, busy = StateReader(at.annotation), threading.Event()
+    at.annotation.worker.submit(lambda: busy.wait(60))             # such as a lock, which segments some frames again
+    at.annotation.give(0, painted(place=3))
+    at.annotation.give(2, painted(place=4))
+    assert at.board.stale == set()
+    assert (state.read()["stale"], state.read()["predicted"]) == ([[0, 3]], [[4, 5]])
+    np.testing.assert_array_equal(at.annotation.mask(0), painted(place=3))
+    with pytest.raises(Conflict, match="stale"):
+        at.annotation.lock(3, True)
+    busy.set()
+    at.wait()
+    assert at.board.stale == at.annotation.stale == {0, 1, 2, 3}
+
+
+def test_an_empty_mask_is_refused_and_the_error_says_why(annotating):
+    at = annotating()
+    with pytest.raises(Refused, match="objects that a given mask does not show are predicted"):
+        at.annotation.give(0, np.zeros(SHOWN, np.uint8))
+    with pytest.raises(Refused, match="found 255"):
+        at.annotation.give(0, np.full(SHOWN, 255, np.uint8))
+
+
 def test_objects_are_removed_from_all_given_masks(annotating):
     at = annotating()
     at.annotation.give(0, np.maximum(painted(), painted(2, 20)))
@@ -197,7 +227,13 @@ def test_the_memory_panel_shows_what_a_frame_read(annotating):
     reads = at.annotation.panel.reads(5, 20, 10)
     assert len(reads) == 5
     assert sum(each["weight"] for each in reads) == pytest.approx(1, abs=0.01)
-    assert at.annotation.panel.picture(5, held["frames"][0]["frame"]).shape == (*SHOWN, 3)
+    source = held["frames"][0]["frame"]
+    picture = at.annotation.panel.picture(5, source)
+    assert picture.shape == (*SHOWN, 3)
+    at.annotation.put_object(1, color="#00ff00")                   # as it is painted, so are its entries
+    difference = at.annotation.panel.picture(5, source).astype(int) - picture
+    assert difference[..., 1].max() > 80
+    assert difference[..., 0].min() < -40
     with pytest.raises(Missing, match="reads nothing"):
         at.annotation.panel.held(0)
     with pytest.raises(Missing, match="of frame 5"):

@@ -207,6 +207,21 @@ def test_masks_lie_in_a_folder_if_one_is_given(tmp_path):
     assert [path.name for path in sorted((tmp_path / "masks").glob("*.png"))] == [f"{i:05d}.png" for i in range(LENGTH)]
 
 
+def test_so_do_states_and_the_steps_are_the_same(tmp_path):
+    sessions = [session_of({0: make_mask(0, 1)}, every=2, folder=folder) for folder in (None, tmp_path)]
+    for session in sessions:
+        result_of(session)
+        session.lock(7)
+        session.give(5, make_mask(1, 2))
+    files = tmp_path.glob(".checkpoints-*/*")
+    assert sorted(int(path.stem) for path in files) == sorted(sessions[1].forward.checkpoints.states) == [2, 4, 8]
+    np.testing.assert_array_equal(*map(result_of, sessions))
+    assert sessions[0].segmented_frames == sessions[1].segmented_frames == 9 + 3        # from the checkpoint 4
+    sessions.clear()
+    del session
+    assert list(tmp_path.glob(".checkpoints-*")) == []
+
+
 def test_what_cannot_be_given_is_refused():
     session = session_of()
     for mask in (np.ones((2, 2), int), np.zeros(SIZE, int), np.full(SIZE, 255), np.full(SIZE, -1)):

@@ -38,13 +38,14 @@ class Annotation:
         self.size = video.shown_size(network.views.short_side)
         self.shown = Shown(video, self.size, project.own / f"frames-{self.size[1]}x{self.size[0]}")
         self.engine = Engine(project, video, network, bank, tell)
-        self.panel = Panel(self.engine.recorder, self.shown)
         choices = project.choices()
         self.objects = Objects(choices["objects"])
+        self.panel = Panel(self.engine.recorder, self.shown, self.objects.palette)
         self._settle_locks(set(choices["locked"]))
         self.given, self.locked = set(self.engine.board.given), set(self.engine.board.locked)
         self.objects.add(number for frame in self.given for number in labels_in(self.engine.session.given[frame]))
         self.progress: Progress | None = None
+        self._pending: dict[object, range] = {}          # what changes that the session does not know yet make stale
         self._lock = threading.Lock()                    # of what requests change: given, locked, objects
         self.worker = Worker(self._failed)
 
@@ -61,6 +62,11 @@ class Annotation:
             raise Missing(f"frame {frame}: expected a frame from 0 to {len(self.video.names) - 1}")
         return frame
 
+    @property
+    def stale(self) -> set[int]:
+        """Frames that a propagation would segment, by all that was given until now."""
+        return set(self.engine.board.stale).union(*list(self._pending.values())) - self.locked
+
     def mask(self, frame: int) -> np.ndarray:
         """The mask of a frame at the working size. Raises Missing if there is none."""
         labels = self._current(self.check(frame))
@@ -73,9 +79,11 @@ class Annotation:
         if painted.shape != self.size:
             raise Refused(f"mask: expected {self.size[1]}x{self.size[0]} pixels, found {painted.shape[1]}x"
                           f"{painted.shape[0]}")
-        if painted.max() > 254 or not painted.any():
-            raise Refused("mask: expected object numbers from 1 to 254, found "
-                          + ("255" if painted.any() else "background alone; remove the given mask instead"))
+        if not painted.any():
+            raise Refused("mask: expected at least one object, found background alone; objects that a given mask does "
+                          "not show are predicted, so an empty one says nothing: remove the given mask instead (Del)")
+        if painted.max() > 254:
+            raise Refused("mask: expected object numbers from 1 to 254, found 255")
         with self._lock:
             self._unlocked(frame)
             labels = enlarged(painted, self._current(frame), self.video.size)
@@ -95,7 +103,7 @@ class Annotation:
         with self._lock:
             self.check(frame)
             board = self.engine.board
-            if locked and (frame in board.stale or frame not in board.masked):
+            if locked and (frame in self.stale or frame not in board.masked):
                 raise Conflict(f"frame {frame}: expected a mask that is up to date, found "
                                f"{'a stale one' if frame in board.masked else 'none'}; propagate first")
             (self.locked.add if locked else self.locked.discard)(frame)
@@ -183,7 +191,7 @@ class Annotation:
     def _current(self, frame: int) -> np.ndarray | None:
         """The mask that is shown [H, W]: a given one that is not propagated yet, or the latest result."""
         board = self.engine.board
-        if frame in self.given and (frame in board.stale or frame not in board.given):
+        if frame in self.given and (frame in self.stale or frame not in board.given):
             return self.project.read_given(frame)
         return self.engine.session.labels(frame) if frame in board.masked else None
 
@@ -191,14 +199,21 @@ class Annotation:
         """Write it to disk now, and give it to the session soon."""
         self.project.write_given(frame, labels)
         (self.given.discard if labels is None else self.given.add)(frame)
-        self._apply(lambda: self.engine.apply_given(frame, labels))
+        both = self.engine.board.direction == "both"
+        first = max((each + 1 for each in self.locked if each < frame), default=0) if both else frame
+        end = min((each for each in self.locked if each > frame), default=len(self.video.names))
+        self._apply(lambda: self.engine.apply_given(frame, labels), range(first, end))
 
-    def _apply(self, change: Callable[[], None]) -> None:
+    def _apply(self, change: Callable[[], None], stale: range = range(0)) -> None:
+        """Have the session changed soon. stale: the frames that the change will make stale."""
+        key = object()
+        self._pending[key] = stale
+
         def apply() -> None:
-            try:
+            with contextlib.ExitStack() as then:
+                then.callback(self._pending.pop, key)
+                then.callback(self.engine.changed)               # comes first
                 change()
-            finally:
-                self.engine.changed()
         self.worker.submit(apply)
 
     def _unlocked(self, frame: int) -> None:

@@ -1,6 +1,7 @@
 """What the memory bank held when each frame was segmented, and which entries each cell read: recorded, then shown."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import cv2
 import numpy as np
 
 from dataset.files import atomic_write
-from dataset.masks import PALETTE
 from inference.annotation.errors import Missing
 from inference.annotation.video import Shown
 from inference.memory import MemoryBank
@@ -102,10 +102,14 @@ class Recorder:
 
 
 class Panel:
-    """Recordings as answers and pictures. size: (h, w), the working size, which is also that of the network's view."""
+    """Recordings as answers and pictures, at the working size (h, w), which is also that of the network's view.
 
-    def __init__(self, recorder: Recorder, shown: Shown) -> None:
-        self.recorder, self.shown, self.size = recorder, shown, shown.size
+    Args:
+        palette: returns the color of each object number, [256, 3] uint8 RGB.
+    """
+
+    def __init__(self, recorder: Recorder, shown: Shown, palette: Callable[[], np.ndarray]) -> None:
+        self.recorder, self.shown, self.size, self.palette = recorder, shown, shown.size, palette
         self.grid = grid_size(self.size)
 
     def held(self, frame: int) -> dict[str, Any]:
@@ -128,7 +132,7 @@ class Panel:
         held = np.zeros(len(tint), bool)
         held[recording.cells[of_source]] = True
         objects = recording.objects[of_source]
-        tint[recording.cells[of_source]] = np.where(objects[:, None] > 0, PALETTE[objects], _NEUTRAL)
+        tint[recording.cells[of_source]] = np.where(objects[:, None] > 0, self.palette()[objects], _NEUTRAL)
         cells = cells_under(self.size, self.size)
         image = self.shown.image(source).astype(np.float32)
         painted = np.where(held[cells][..., None], 0.65 * image + 0.35 * tint[cells], _DIM * image)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from dataset.masks import PALETTE
 from inference.annotation.errors import Missing, Refused
 
@@ -21,6 +23,13 @@ class Objects:
     def list(self) -> "list[dict[str, Any]]":
         """As `GET api/state` answers them, by ascending number."""
         return [dict(values) for _, values in sorted(dict(self._each).items())]
+
+    def palette(self) -> np.ndarray:
+        """[256, 3] uint8 RGB: the color of each number."""
+        colors = PALETTE.copy()
+        for number, values in list(self._each.items()):
+            colors[number] = list(bytes.fromhex(values["color"][1:]))
+        return colors
 
     def put(self, number: int, values: dict[str, Any]) -> None:
         """Add an object, or change some of its values. Raises Refused for values that are not allowed."""

@@ -22,7 +22,8 @@ class StateReader:
         annotation, board = self.annotation, self.annotation.engine.board
         records, count = annotation.engine.records, len(annotation.video.names)
         absent, uncertain = records.lost()
-        given, progress, running = set(annotation.given), annotation.progress, annotation.worker.busy
+        given, stale = set(annotation.given), annotation.stale
+        progress, running = annotation.progress, annotation.worker.busy
         if not running:
             self._suggestions = self._suggest(given)
         waiting = {"what": running, "done": 0, "total": 0, "fps": 0.0, "seconds_left": None, "frame": None}
@@ -31,7 +32,7 @@ class StateReader:
             "fps": annotation.video.fps or FPS, "size": list(annotation.video.size[::-1]),
             "video": annotation.video.path.name, "folder": str(annotation.project.root), "example": self.example,
             "objects": annotation.objects.list(), "given": sorted(given), "locked": sorted(annotation.locked),
-            "predicted": ranges(board.masked - board.stale - given), "stale": ranges(board.masked & board.stale),
+            "predicted": ranges(board.masked - stale - given), "stale": ranges(board.masked & stale),
             "confidence": records.curves(), "absent": absent, "uncertain": uncertain,
             "suggestions": self._suggestions, "direction": board.direction,
             "bank": {"memory": board.bank.memory, "memory_frames": board.bank.memory_frames,

@@ -61,7 +61,7 @@ export function reload() {
 /** Stores `labels` as the given mask of frame t (null: the frame is no longer given). The last order counts. */
 export function save(t, labels) {
   if (labels && !labels.some(Boolean)) {
-    notice("A given mask needs at least one object. This frame is no longer given.");
+    notice("Objects that a given mask does not show are predicted, so an empty one says nothing. This frame is no longer given.");
     labels = null;
   }
   edits++;

@@ -22,7 +22,8 @@ function bank() {
 }
 
 function figure({ frame, cells, count }) {
-  const picture = make("img", { src: cells, alt: `Frame ${frame} with the entries that are held` });
+  const src = `${cells}?${version}`; // a new address: browsers keep pictures of an earlier state
+  const picture = make("img", { src, alt: `Frame ${frame} with the entries that are held` });
   const caption = make("figcaption", { textContent: `Frame ${frame}` });
   const made = make("figure", { title: `Entries of frame ${frame}; click to go there` }, picture, make("canvas"), caption);
   made.dataset.frame = frame;
