@@ -82,7 +82,7 @@ class Records:
     def curves(self) -> dict[int, list[float | None]]:
         """Object -> its confidence in each frame; None: not segmented, or not known yet."""
         return {
-            number: [None if np.isnan(value) else round(value, 4) for value in masks[:, 1].tolist()]
+            number: [None if value != value else value for value in masks[:, 1].astype(float).round(4).tolist()]
             for number, masks in sorted(dict(self._masks).items()) if not np.isnan(masks).all()
         }
 
