@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from statistics import mean
 
@@ -10,6 +11,7 @@ import pytest
 
 from dataset.davis import davis_sequences
 from dataset.masks import read_image, write_image, write_labels
+from inference.report.intervals import paired_interval
 from inference.report.runs import read_runs
 from inference.report.thesis import REFERENCE, coverage, reference, thesis_tables
 from inference.scoring.davis import GLOBAL_COLUMNS, global_statistics, score_results, write_csvs
@@ -114,6 +116,9 @@ def test_a_page_of_some_sequences_of_davis_2016(tmp_path, davis, runs):
     differences = list(csv.reader((tmp_path / "out/page-differences.csv").read_text().splitlines()))
     assert differences[0] == ["sequence", "first-and-latest", "LFU, 2 frames"]
     assert all(float(a) < float(b) < 0 for _, a, b in differences[1:])
+    mean_row, low, high = differences[3:]
+    assert [low[0], high[0]] == ["its 95% interval: from", "to"]
+    assert low[1:] == mean_row[1:] == high[1:]             # both sequences differ by the same
     height, width = read_image(tmp_path / "out/page-dog.jpg").shape[:2]
     assert (width > 2 * 0.9 * 4 * 150, height > width) == (True, True)          # two frames across, four rows
     assert not (tmp_path / "out/page-blackswan.jpg").exists()
@@ -224,3 +229,11 @@ def square(index):
     labels = np.zeros((60, 90), np.uint8)
     labels[20:40, 10 + 5 * index:30 + 5 * index] = 1
     return labels
+
+
+def test_the_interval_of_a_mean_difference():
+    assert paired_interval([0.3, 0.3, 0.3]) == pytest.approx((0.3, 0.3))
+    low, high = paired_interval([float(number) for number in np.random.default_rng(1).normal(0.5, 2.0, 100)])
+    assert (low, high) == pytest.approx((0.5 - 1.96 * 0.2, 0.5 + 1.96 * 0.2), abs=0.25)
+    assert paired_interval([0.1, math.nan, 0.2]) == paired_interval([0.1, 0.2])
+    assert all(map(math.isnan, paired_interval([0.1, math.nan])))

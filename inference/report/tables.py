@@ -5,6 +5,7 @@ import io
 import math
 from dataclasses import dataclass
 
+from inference.report.intervals import COVERED, paired_interval
 from inference.report.runs import Run
 
 
@@ -62,14 +63,18 @@ def sequence_table(runs: list[Run]) -> Table:
 
 
 def difference_table(runs: list[Run]) -> Table:
-    """J&F of each sequence, every run minus the first, in points; means over the sequences both have."""
+    """J&F of each sequence, every run minus the first, in points; means over sequences both have, with intervals."""
     first, others = runs[0], runs[1:]
     names = _sequences(runs)
     lines = {
         name: [_sequence_score(run, name) - _sequence_score(first, name) for run in others] for name in names
     }
     rows = [[name, *map(points, line)] for name, line in lines.items()]
-    rows.append(["mean over sequences", *(points(_mean(list(column))) for column in zip(*lines.values(), strict=True))])
+    columns = [list(column) for column in zip(*lines.values(), strict=True)]
+    rows.append(["mean over sequences", *(points(_mean(column)) for column in columns)])
+    intervals = [paired_interval(column) for column in columns]
+    rows.append([f"its {COVERED:.0%} interval: from", *(points(low) for low, _ in intervals)])
+    rows.append(["to", *(points(high) for _, high in intervals)])
     title = f"Differences per sequence (J&F minus that of {first.title})"
     return Table("differences", ["sequence", *(run.title for run in others)], rows, title)
 
