@@ -43,9 +43,18 @@ def boundary_accuracy(truth: np.ndarray, prediction: np.ndarray, tolerance: floa
 
     Only a window around both masks is searched; the value equals that of `boundary_accuracy_plain`.
     """
+    return boundary_accuracy_within(truth, prediction, _radius(truth.shape, tolerance))
+
+
+def boundary_accuracy_within(truth: np.ndarray, prediction: np.ndarray, radius: float) -> float:
+    """`boundary_accuracy` with a tolerance in pixels, which may be a fraction.
+
+    The disk of a fractional radius is that of the toolkit of MOSE v2 (skimage's `disk`): its grid begins at -radius and
+    so lies beside the center.
+    """
     truth, prediction = _as_booleans(truth, prediction)
     window = _window(truth | prediction)
-    return _boundary_score(truth[window], prediction[window], _radius(truth.shape, tolerance))
+    return _boundary_score(truth[window], prediction[window], radius)
 
 
 def boundary_accuracy_plain(truth: np.ndarray, prediction: np.ndarray, tolerance: float = TOLERANCE) -> float:
@@ -101,7 +110,7 @@ def _window(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
 
 
-def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: int) -> float:
+def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: float) -> float:
     truth_boundary, boundary = _boundary(truth), _boundary(prediction)
     expected, found = np.count_nonzero(truth_boundary), np.count_nonzero(boundary)
     if expected == 0 or found == 0:
@@ -120,7 +129,7 @@ def _boundary(mask: np.ndarray) -> np.ndarray:
     return boundary
 
 
-def _dilate(boundary: np.ndarray, radius: int) -> np.ndarray:
+def _dilate(boundary: np.ndarray, radius: float) -> np.ndarray:
     return cv2.dilate(boundary.view(np.uint8), _disk(radius)).view(bool)
 
 
@@ -129,6 +138,6 @@ def _radius(shape: tuple[int, ...], tolerance: float) -> int:
 
 
 @lru_cache
-def _disk(radius: int) -> np.ndarray:
+def _disk(radius: float) -> np.ndarray:
     offsets = np.arange(-radius, radius + 1) ** 2
     return (offsets[:, None] + offsets <= radius ** 2).astype(np.uint8)
