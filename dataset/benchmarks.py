@@ -22,6 +22,7 @@ Benchmark = Literal["lvos", "mose", "vost", "longvideo"]
 TITLES: dict[str, str] = {"lvos": "LVOS", "mose": "MOSE", "vost": "VOST", "longvideo": "Long-time Video"}
 SPLITS: dict[str, tuple[str, ...]] = {      # folders or lists of the split that is evaluated by default
     "lvos": ("valid", "val"), "mose": ("valid", "val"), "vost": ("val",), "longvideo": ()}
+UNSEEN = "unseen_videos.txt"                # comes with the evaluation toolkit of LVOS
 _STEP = 5                                   # LVOS numbers its frames by 5
 
 
@@ -121,6 +122,20 @@ def frame_range(entry: dict[str, Any]) -> FrameRange:
     """The range of an object of LVOS; raises KeyError, TypeError or ValueError if the entry has none."""
     content = entry["frame_range"]
     return FrameRange(int(content["start"]), int(content["end"]), int(content["frame_nums"]))
+
+
+def read_unseen(root: Path, split: str | None = None, file: Path | None = None) -> frozenset[str] | None:
+    """The videos of LVOS whose categories training lacks: the lines of `file`, or of unseen_videos.txt in the root.
+
+    None if there is no such file; raises DatasetError if `file` is given and missing.
+    """
+    places = [file] if file else [split_folder(root, "lvos", split) / UNSEEN, root / UNSEEN]
+    for path in places:
+        if path.is_file():
+            return frozenset(names_in(path))
+    if file:
+        raise DatasetError(f"{file}: expected a text file with one video per line, found no such file; check --unseen")
+    return None
 
 
 def _video(folder: Path, benchmark: str, name: str, objects: dict[str, dict[str, Any]]) -> BenchmarkVideo:

@@ -18,6 +18,7 @@ RUN = {
     "python train.py": f"--set {TINY}",
     "python eval_davis.py": "",
     "python eval_youtube.py": "",
+    "python eval_folder.py": "",
     "python scripts/ablate.py --youtube-root": "--memory-frames 1 2",
     "python scripts/ablate.py": "--memory every_k lfu novelty --memory-frames 1 2 --sequences breakdance",
     "python scripts/calibrate_confidence.py": "--clips 2 --frames 3",

@@ -29,6 +29,8 @@ CASES = [
                 "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("eval_youtube", "inference.segmenter.VideoSegmenter.step",
                 "--youtube-root {0}/YouTube --weights {0}/tiny.pth --device cpu --output {0}/out"),
+    Interrupted("eval_folder", "inference.segmenter.VideoSegmenter.step",
+                "--benchmark longvideo --root {0}/YouTube --weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("train", "model.training.trainer.Trainer._step",
                 "--config {0}/stage.yaml --device cpu --output {0}/out"),
     Interrupted("scripts.segment_video", "inference.segmenter.VideoSegmenter.step",
@@ -76,7 +78,7 @@ def folder(tmp_path, weights):
 
 def test_every_command_is_here():
     scripts = {f"scripts.{path.stem}" for path in (ROOT / "scripts").glob("*.py")} - NO_COMMANDS
-    assert {case.module for case in CASES} == scripts | {"train", "eval_davis", "eval_youtube"}
+    assert {case.module for case in CASES} == scripts | {"train", "eval_davis", "eval_youtube", "eval_folder"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.module} {case.arguments.split()[0]}")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -167,7 +168,7 @@ def mose_frame(truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int]
     for number in objects:
         expected, found = truth == number, prediction == number
         union, area = np.count_nonzero(expected | found), np.count_nonzero(expected)
-        j = (np.count_nonzero(expected & found) + 1) / (union + 1)
+        j = float((np.count_nonzero(expected & found) + 1) / (union + 1))
         radius = min(widest, math.ceil(_AREA_TOLERANCE * math.sqrt(area))) if area else widest
         scores.append((j, boundary_accuracy_within(expected, found, radius)))
     return scores
@@ -207,5 +208,5 @@ def _objects_in(path: Path) -> set[int]:
     return set(labels_in(read_labels(path))) - {0, VOID}
 
 
-def _mean(values: Sequence[float | np.floating]) -> float:
-    return float(np.mean(values)) if len(values) else math.nan
+def _mean(values: Sequence[Any]) -> float:
+    return float(np.mean(values)) if values else math.nan

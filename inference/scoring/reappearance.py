@@ -20,11 +20,11 @@ def disappeared_and_reappeared(
         j, f: per frame. shown: whether the ground truth shows the object there.
     """
     both = (np.asarray(j) + np.asarray(f)) / 2
-    gone, back = [], []
+    means = {True: list[float](), False: list[float]()}
     for start, end in spells(shown):
         if start > 0:
-            (back if shown[start] else gone).append(both[start:end].mean())
-    return _mean(gone), _mean(back)
+            means[shown[start]].append(float(both[start:end].mean()))
+    return _mean(means[False]), _mean(means[True])
 
 
 def spells(shown: Sequence[bool]) -> list[tuple[int, int]]:
