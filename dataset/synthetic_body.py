@@ -4,6 +4,7 @@ Lengths are in pixels, times in frames, angles in radians.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -51,6 +52,18 @@ class Change:
 
 
 UNCHANGED = Change()
+
+
+class Painted(Protocol):
+    """What a clip paints, far ones (of small depth) first; number 0: it belongs to the background."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def depth(self) -> float: ...
+
+    def paint(self, image: np.ndarray, labels: np.ndarray, t: int) -> None: ...
 
 
 class Body:

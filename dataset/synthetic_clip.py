@@ -12,7 +12,7 @@ import numpy as np
 
 from dataset.errors import DatasetError
 from dataset.masks import in_pixels
-from dataset.synthetic_body import WIDEST, Body, Wave, similarity
+from dataset.synthetic_body import WIDEST, Body, Painted, Wave, similarity
 from dataset.synthetic_texture import draw_clutter, draw_pillars, draw_scene, random_palette, random_texture
 
 _FIRST_SHARE = 0.017     # share of the pixels that an object must cover in frame 0
@@ -46,8 +46,9 @@ class SyntheticClip:
         palettes = [random_palette(rng) for _ in range(objects)]
         if rng.random() < 0.15:
             palettes[-1] = palettes[0]        # two similar objects: only place and pattern distinguish them
+        self.palettes = palettes              # colors of the objects
         self._scene = Scene(rng, self.size, palettes)
-        self._bodies: list[Body] = []
+        self._bodies: list[Painted] = []
         for number, palette in enumerate(palettes, start=1):
             self._admit(rng, number, palette)
         self._gain = Wave.random(rng, amplitude=[0.05] * 3 + [0.06], period=(50, 200))
@@ -72,7 +73,7 @@ class SyntheticClip:
         """Paint the bodies, far ones first, then the pillars onto `image`, in place; return the labels."""
         labels = np.zeros(self.size, np.uint8)
         for body in self._bodies:
-            if t >= self.appears[body.number]:
+            if t >= self.appears.get(body.number, 0):
                 body.paint(image, labels, t)
         if (pillars := self._scene.before(t)) is not None:
             color, alpha = pillars

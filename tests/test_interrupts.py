@@ -50,6 +50,7 @@ CASES = [
     Interrupted("scripts.explain", "scripts.explain.read_run", "--run {0} --output {0}/out"),
     Interrupted("scripts.score_results", "inference.scoring.davis.score_sequence",
                 "--annotations {0}/DAVIS/Annotations/480p --results {0}/DAVIS/Annotations/480p --year 2017"),
+    Interrupted("scripts.score_long", "scripts.score_long.read_settings", "--run {0} --clips {0} --output {0}/out"),
     Interrupted("scripts.training_curves", "scripts.training_curves.read_curves", "{0} --output {0}/out.png"),
     Interrupted("scripts.convert_checkpoint", "scripts.convert_checkpoint.load_network", "{0}/tiny.pth {0}/out.pth"),
     Interrupted("scripts.export", "scripts.export.write_graphs",
