@@ -60,7 +60,7 @@ class LongClip(SyntheticClip):
     def _plan(self, rng: np.random.Generator, number: int) -> list[Event]:
         """The events of an object, one after another with rests between them; every kind occurs in turn."""
         events: list[Event] = []
-        time = round(rng.uniform(40, 90) * self.pace) + 1
+        time = round(rng.uniform(40, 260) * self.pace) + 1        # not all objects at once
         kinds: list[Kind] = []
         while True:
             kinds = kinds or [_KINDS[index] for index in rng.permutation(len(_KINDS))]
@@ -102,7 +102,7 @@ class Target:
         self.body, self.number, self.depth = body, body.number, body.depth
         self._events, self._clip = events, clip
         self._sides = rng.integers(2, size=(len(events), 2))                 # where it leaves, and where it returns
-        looks = [Change((0.0, 0.0), rng.uniform(-np.pi, np.pi), rng.uniform(-0.5, 0.4), rng.uniform(0.55, 1.3))
+        looks = [Change((0.0, 0.0), rng.uniform(-1.2, 1.2), rng.uniform(-0.4, 0.4), rng.uniform(0.65, 1.25))
                  for _ in events]
         self._looks = [UNCHANGED, *looks]
 
