@@ -5,6 +5,8 @@ What is missing (a folder, a list, the frame of a mask) becomes a finding; no im
 
 from pathlib import Path
 
+from dataset.benchmark_layouts import list_benchmark, recognize_benchmark
+from dataset.benchmarks import TITLES
 from dataset.davis import DAVIS_RESOLUTIONS
 from dataset.errors import DatasetError
 from dataset.findings import Finding
@@ -13,13 +15,15 @@ from dataset.listed_videos import Labels, Video, first_by_name, frames_of, still
 from dataset.static import match_folder_names, match_folders, match_pairs
 from dataset.video_layouts import list_davis, list_youtube, splits_of
 
-LAYOUTS = ("davis", "youtube", "pairs", "folders", "instances", "frames")
+LAYOUTS = ("davis", "youtube", "pairs", "folders", "instances", "frames", *TITLES)
 
 
 def recognize(root: Path) -> str:
     """The layout of `root`, one of LAYOUTS; raises DatasetError if it is none of them."""
     kinds = ("JPEGImages", "Annotations")
     resolutions = [root / kind / name for kind in kinds for name in DAVIS_RESOLUTIONS]
+    if benchmark := recognize_benchmark(root):
+        return benchmark
     if (root / "ImageSets").is_dir() or any(path.is_dir() for path in resolutions):
         return "davis"
     if any((root / kind).is_dir() for kind in kinds):
@@ -76,6 +80,8 @@ def list_videos(root: Path, layout: str, year: int | None, findings: list[Findin
         return list_davis(root, year, findings)
     if layout == "youtube":
         return list_youtube(root, findings)
+    if layout in TITLES:
+        return list_benchmark(root, layout, findings)
     if layout == "frames":
         videos = [frames_of(folder) for folder in (root, *subfolders(root))]
         return "folder of frames", [video for video in videos if video.pairs]

@@ -23,12 +23,14 @@ class Video:
         pairs: in natural order.
         first_only: evaluation gives only the first frame's mask and scores against the others (DAVIS); otherwise it
             gives every mask (YouTube-VOS).
+        sparse: with first_only, the scores are those of the frames with masks; otherwise they need all masks.
     """
 
     name: str
     labels: Labels
     pairs: list[Pair]
     first_only: bool = False
+    sparse: bool = False
 
     @property
     def still(self) -> bool:
@@ -45,7 +47,9 @@ class Video:
             return ["given"] * len(self.pairs)
         roles: list[MaskRole] = ["unread"] * len(self.pairs)
         frames = [index for index, (frame, _) in enumerate(self.pairs) if frame]
-        if all(self.pairs[index][1] for index in frames):
+        if self.sparse:
+            roles = ["scored" if mask else "unread" for _, mask in self.pairs]
+        elif all(self.pairs[index][1] for index in frames):
             for index in frames[1:-1]:          # the protocol does not score the first and the last frame
                 roles[index] = "scored"
         for index in frames[:1]:

@@ -1,11 +1,11 @@
-"""Miniature synthetic data sets in the layouts of the field: ECSSD, DAVIS 2017 and YouTube-VOS.
+"""Synthetic data sets in the layouts of the field: miniatures of ECSSD, DAVIS 2017 and YouTube-VOS, and long clips.
 
 The same arguments give the same files. Frames are rendered and written one by one; sizes are (height, width).
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from dataset.errors import DatasetError
 from dataset.files import write_text
 from dataset.masks import write_image, write_labels
 from dataset.synthetic_clip import SyntheticClip
+from dataset.synthetic_long import LongClip
 
 YOUTUBE_MIN_FRAMES = 11  # with fewer, no object can appear late
 _STEP = 5                # YouTube-VOS annotates every fifth frame
@@ -51,13 +52,28 @@ def make_davis(
             names = [f"clip-{index:03d}" for index in range(first, first + count)]
             first += count
             for name in names:
-                jpegs, pngs = (_folder(root / kind / "480p" / name) for kind in ("JPEGImages", "Annotations"))
                 clip = SyntheticClip(_clip_seed(seed, "davis", name), size, frames, objects)
-                for t, (image, labels) in enumerate(clip):
-                    write_image(jpegs / f"{t:05d}.jpg", image, **_JPEG)
-                    write_labels(pngs / f"{t:05d}.png", labels)
+                for _ in _write_davis_clip(root, name, clip):
                     bar.update()
             write_text(lists / f"{split}.txt", "".join(f"{name}\n" for name in names))
+
+
+def make_long(
+    root: Path, clips: int = 6, frames: int = 1000, size: tuple[int, int] = (240, 432), objects: int = 3,
+    seed: int = 0, progress: bool = True,
+) -> None:
+    """Long clips (`synthetic_long.py`) as split `val` of DAVIS 2017, with `Events/<clip>.json` beside the folders."""
+    names = [f"long-{index:03d}" for index in range(clips)]
+    lists = _folder(root / "ImageSets" / "2017")
+    with tqdm(total=clips * frames, desc="long clips", unit="frame", disable=not progress) as bar:
+        for name in names:
+            clip = LongClip(_clip_seed(seed, "long", name), size, frames, objects)
+            log = clip.log()
+            for t, labels in enumerate(_write_davis_clip(root, name, clip)):
+                log.see(t, labels)
+                bar.update()
+            log.write(root, name)
+    write_text(lists / "val.txt", "".join(f"{name}\n" for name in names))
 
 
 def make_youtube(
@@ -86,6 +102,15 @@ def make_youtube(
                     "objects": {str(k): {"category": "shape", "frames": shown[k]} for k in sorted(shown)}
                 }
             write_text(_folder(root / split) / "meta.json", json.dumps({"videos": meta}, indent=1) + "\n")
+
+
+def _write_davis_clip(root: Path, name: str, clip: SyntheticClip) -> Iterator[np.ndarray]:
+    """Write the frames of a clip one after another; yields the labels of each."""
+    jpegs, pngs = (_folder(root / kind / "480p" / name) for kind in ("JPEGImages", "Annotations"))
+    for t, (image, labels) in enumerate(clip):
+        write_image(jpegs / f"{t:05d}.jpg", image, **_JPEG)
+        write_labels(pngs / f"{t:05d}.png", labels)
+        yield labels
 
 
 def _youtube_clip(seed: int, size: tuple[int, int], frames: int, always_late: bool) -> SyntheticClip:

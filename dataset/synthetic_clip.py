@@ -6,22 +6,18 @@ radians.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
 
 from dataset.errors import DatasetError
 from dataset.masks import in_pixels
+from dataset.synthetic_body import WIDEST, Body, Painted, Wave, similarity
 from dataset.synthetic_texture import draw_clutter, draw_pillars, draw_scene, random_palette, random_texture
 
 _FIRST_SHARE = 0.017     # share of the pixels that an object must cover in frame 0
 _LATE_SHARE = 0.002      # the same for a late object, which still enters in its first frame
 _ATTEMPTS = 500
-_WIDEST = 0.42           # mean diameter of the largest objects, as a share of the shorter side
-_ANGLES = 256            # samples of an outline
-_ENTRY = 15              # number of frames in which a late object slides in
 
 
 class SyntheticClip:
@@ -50,11 +46,12 @@ class SyntheticClip:
         palettes = [random_palette(rng) for _ in range(objects)]
         if rng.random() < 0.15:
             palettes[-1] = palettes[0]        # two similar objects: only place and pattern distinguish them
-        self._scene = _Scene(rng, self.size, palettes)
-        self._bodies: list[_Body] = []
+        self.palettes = palettes              # colors of the objects
+        self._scene = Scene(rng, self.size, palettes)
+        self._bodies: list[Painted] = []
         for number, palette in enumerate(palettes, start=1):
             self._admit(rng, number, palette)
-        self._gain = _Wave.random(rng, amplitude=[0.05] * 3 + [0.06], period=(50, 200))
+        self._gain = Wave.random(rng, amplitude=[0.05] * 3 + [0.06], period=(50, 200))
 
     def __len__(self) -> int:
         return self.length
@@ -76,7 +73,7 @@ class SyntheticClip:
         """Paint the bodies, far ones first, then the pillars onto `image`, in place; return the labels."""
         labels = np.zeros(self.size, np.uint8)
         for body in self._bodies:
-            if t >= self.appears[body.number]:
+            if t >= self.appears.get(body.number, 0):
                 body.paint(image, labels, t)
         if (pillars := self._scene.before(t)) is not None:
             color, alpha = pillars
@@ -86,10 +83,10 @@ class SyntheticClip:
 
     def _admit(self, rng: np.random.Generator, number: int, palette: np.ndarray) -> None:
         """Add a body that is visible in its first frame and leaves the others visible in theirs."""
-        others, extent = self._bodies, int(_WIDEST * 1.5 * min(self.size))
+        others, extent = self._bodies, int(WIDEST * 1.5 * min(self.size))
         texture = random_texture(rng, (extent, extent), palette)
         for _ in range(_ATTEMPTS):
-            body = _Body(rng, number, self.size, self.appears[number], texture)
+            body = Body(rng, number, self.size, self.appears[number], texture)
             self._bodies = sorted([*others, body], key=lambda body: body.depth)
             if self._all_shown():
                 return
@@ -107,33 +104,7 @@ class SyntheticClip:
         )
 
 
-@dataclass
-class _Wave:
-    """Two incommensurable sinusoids for each of D quantities."""
-
-    amplitude: np.ndarray    # [2, D]
-    frequency: np.ndarray    # [2, D], radians per frame
-    phase: np.ndarray        # [2, D]
-
-    @classmethod
-    def random(
-        cls, rng: np.random.Generator, amplitude: ArrayLike, period: tuple[np.ndarray | float, np.ndarray | float]
-    ) -> "_Wave":
-        """Amplitudes `[D]`; the slower period is drawn between the two of `period`, each a number or `[D]`."""
-        amplitude = np.asarray(amplitude, float)
-        shape = (2, len(amplitude))
-        return cls(
-            amplitude * np.array([[0.75], [0.25]]),
-            2 * np.pi / rng.uniform(*period, shape) * np.array([[1.0], [1.7]]),
-            rng.uniform(0, 2 * np.pi, shape),
-        )
-
-    def __call__(self, t: float) -> np.ndarray:
-        value: np.ndarray = (self.amplitude * np.sin(self.frequency * t + self.phase)).sum(0)
-        return value
-
-
-class _Scene:
+class Scene:
     """The background, which pans, zooms and sways, and in some clips pillars in front of the objects."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], palettes: list[np.ndarray]) -> None:
@@ -144,7 +115,7 @@ class _Scene:
         self._pillars = draw_pillars(rng, canvas) if rng.random() < 0.4 else None
         reach = rng.uniform(0.04, 0.22)
         # x, y (pixels), zoom (log), roll
-        self._camera = _Wave.random(
+        self._camera = Wave.random(
             rng, amplitude=[reach * size[1], 0.5 * reach * size[0], 0.12, 0.03], period=(150, 400)
         )
 
@@ -162,89 +133,8 @@ class _Scene:
     def _view(self, canvas: np.ndarray, t: int, parallax: float) -> np.ndarray:
         x, y, zoom, roll = self._camera(t)
         center = np.array([canvas.shape[1] / 2 + parallax * x, canvas.shape[0] / 2 + parallax * y])
-        to_canvas = _similarity(np.exp(zoom), roll, (self.size[1] / 2, self.size[0] / 2), center)
+        to_canvas = similarity(np.exp(zoom), roll, (self.size[1] / 2, self.size[0] / 2), center)
         return cv2.warpAffine(
             canvas, to_canvas, self.size[::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
         )
-
-
-class _Body:
-    """One object: a star-shaped outline whose harmonics swing, filled with a texture that moves along."""
-
-    def __init__(
-        self, rng: np.random.Generator, number: int, size: tuple[int, int], start: int, texture: np.ndarray
-    ) -> None:
-        self.number, self.start, self.depth, self.texture = number, start, rng.random(), texture
-        self._center = np.array(size[::-1]) * rng.uniform(0.3, 0.7, 2)
-        side = min(size)
-        self.radius = 0.5 * side * rng.uniform(0.23, _WIDEST)
-        self._aspect = np.exp(rng.uniform(-0.3, 0.3))
-        harmonics = np.arange(2, 8)
-        weight = rng.uniform(0.2, 1.0, 6) / harmonics ** rng.uniform(0.3, 1.2)
-        weight *= rng.uniform(0.15, 0.5) / weight.sum()
-        self._steady = rng.uniform(0.4, 1.0) * weight
-        self._swing = _Wave.random(rng, amplitude=weight, period=(25, 90))
-        angles = np.arange(_ANGLES) * (2 * np.pi / _ANGLES)
-        self._harmonics = np.cos(harmonics[:, None] * angles + rng.uniform(0, 2 * np.pi, (6, 1)))
-        self._path = self._random_path(rng, size)
-        self._turn = _Wave.random(rng, amplitude=[rng.uniform(0.3, 1.6), 0.16], period=(70, 200))
-        # A late object enters from the side that is nearer to its target.
-        target = self._position(start)[0]
-        gap = 0.35 * self.radius
-        self._entry = -target - gap if target < size[1] / 2 else size[1] - target + gap
-
-    def paint(self, image: np.ndarray, labels: np.ndarray, t: int) -> None:
-        """Blend into `image` float32 and overwrite `labels`, in place, within the body's bounding box."""
-        x, y = self._place(t)
-        angle, log_scale = self._turn(t)
-        scale = np.exp(log_scale)
-        outline = scale * self.radius * (1 + (self._steady + self._swing(t)) @ self._harmonics)
-        reach = outline.max() * max(self._aspect, 1 / self._aspect) + 2
-        left, right = (int(np.clip(x + sign * reach, 0, labels.shape[1])) for sign in (-1, 1))
-        top, bottom = (int(np.clip(y + sign * reach, 0, labels.shape[0])) for sign in (-1, 1))
-        if left >= right or top >= bottom:
-            return
-        dx, dy = np.meshgrid(np.arange(left, right) - x, np.arange(top, bottom) - y)
-        cos, sin = np.cos(angle), np.sin(angle)
-        along, across = cos * dx + sin * dy, cos * dy - sin * dx
-        radius, theta = cv2.cartToPolar(along / self._aspect, across * self._aspect)
-        edge = np.interp(theta, 2 * np.pi / _ANGLES * np.arange(_ANGLES + 1), np.append(outline, outline[0]))
-        alpha = np.clip(0.5 + (edge - radius) / 1.5, 0, 1).astype(np.float32)    # about a pixel of soft edge
-        middle = len(self.texture) / 2
-        to_texture = _similarity(1 / scale, -angle, (x - left, y - top), (middle, middle))
-        color = cv2.warpAffine(
-            self.texture, to_texture, (right - left, bottom - top),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
-        )
-        shade = 1.08 - 0.3 * (radius / edge) ** 2 - 0.12 * (dx + 2 * dy) / reach    # round, lit from above
-        color *= shade.astype(np.float32)[..., None]
-        box = np.s_[top:bottom, left:right]
-        image[box] += alpha[..., None] * (color - image[box])
-        labels[box][radius < edge] = self.number
-
-    def _place(self, t: int) -> np.ndarray:
-        x, y = self._position(t)
-        waiting = max(0.0, 1 - (t - self.start) / _ENTRY) if self.start else 0.0
-        return np.array([x + waiting * self._entry, y])
-
-    def _position(self, t: int) -> np.ndarray:
-        position: np.ndarray = self._center + self._path(t)
-        return position
-
-    def _random_path(self, rng: np.random.Generator, size: tuple[int, int]) -> _Wave:
-        """A few pixels per frame at 192 x 320; about a third of the bodies leave the frame and return."""
-        reach = np.array(size[::-1]) * rng.uniform([0.1, 0.08], [0.4, 0.25])
-        speed = min(size) / 192 * rng.uniform(1.5, 4.0, 2)
-        if rng.random() < 0.35:
-            axis = rng.integers(2)
-            reach[axis] = 0.58 * size[1 - axis] + 1.6 * self.radius
-            speed[axis] = min(size) / 192 * rng.uniform(4.5, 6.5)
-        period = np.maximum(2 * np.pi * reach / speed, 50)
-        return _Wave.random(rng, amplitude=reach, period=(0.9 * period, 1.1 * period))
-
-
-def _similarity(scale: float, angle: float, source: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """`[2, 3]`: rotate by `angle` and scale about `source`, which is moved to `target`."""
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.column_stack([turn, np.asarray(target) - turn @ np.asarray(source)])

@@ -1,4 +1,4 @@
-"""YouTube-VOS and folders laid out like it (LVOS, MOSE, long videos): objects that appear at any frame.
+"""YouTube-VOS and folders laid out like it: objects that appear at any frame.
 
 Xu et al., "YouTube-VOS: a large-scale video object segmentation benchmark", 2018. Layout: `JPEGImages/<video>`,
 `Annotations/<video>` and, in YouTube-VOS, `meta.json`. Frames without an annotation file have none.
@@ -68,12 +68,12 @@ def youtube_sequences(
     if not (frames_root / "JPEGImages").is_dir():
         raise DatasetError(f"{frames_root / 'JPEGImages'}: expected the videos with every frame, found no such folder; "
                            "check --all-frames-root")
-    meta = _read_meta(root / "meta.json")
+    meta = read_meta(root / "meta.json")
     annotated = (path.name for path in (root / "Annotations").iterdir() if path.is_dir())
     objects = dict.fromkeys(sorted(annotated)) if meta is None else meta
     if not objects:
         raise DatasetError(f"{root / 'Annotations'}: expected a folder per video, found none; check --youtube-root")
-    return [_sequence(root, frames_root, name, objects[name]) for name in _chosen([*objects], names, root)]
+    return [_sequence(root, frames_root, name, objects[name]) for name in chosen_videos([*objects], names, root)]
 
 
 def _check_layout(root: Path) -> None:
@@ -102,8 +102,11 @@ def _sequence(root: Path, frames_root: Path, name: str, objects: _Objects | None
     return YouTubeSequence(name, frames, annotations, required=frozenset(required), categories=categories)
 
 
-def _read_meta(path: Path) -> dict[str, _Objects] | None:
-    """video -> object number -> {"category", "frames"}; None if there is no meta.json."""
+def read_meta(path: Path) -> dict[str, _Objects] | None:
+    """Video -> object number -> its entry, such as {"category", "frames"}; None if there is no such file.
+
+    Raises DatasetError for a damaged file.
+    """
     if not path.is_file():
         return None
     try:
@@ -116,13 +119,14 @@ def _read_meta(path: Path) -> dict[str, _Objects] | None:
 
 def read_categories(path: Path) -> set[str]:
     """The categories of a meta.json; those of the training set are the seen ones."""
-    meta = _read_meta(path)
+    meta = read_meta(path)
     if meta is None:
         raise DatasetError(f"{path}: expected the training set's meta.json, found no such file; check --seen-from")
     return {entry["category"] for objects in meta.values() for entry in objects.values() if "category" in entry}
 
 
-def _chosen(videos: list[str], names: Sequence[str] | None, root: Path) -> list[str]:
+def chosen_videos(videos: list[str], names: Sequence[str] | None, root: Path) -> list[str]:
+    """Those of `videos` that are in `names` (None: all). Raises DatasetError for a name that is not among them."""
     for name in names or ():
         if name not in videos:
             nearest = difflib.get_close_matches(name, videos, n=1, cutoff=0)[0]

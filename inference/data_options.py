@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dataset.benchmarks import Benchmark, BenchmarkVideo, benchmark_videos, read_unseen
 from dataset.davis import davis_sequences
 from dataset.folder import FolderSequence
 from dataset.youtube import YouTubeSequence, youtube_sequences
@@ -41,3 +42,25 @@ class YouTubeOptions(Options):
     def read(self) -> list[YouTubeSequence]:
         """Raises DatasetError."""
         return youtube_sequences(self.youtube_root, self.all_frames_root, self.sequences)
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions(Options):
+    """Videos of LVOS, MOSE, VOST or Long-time Video."""
+
+    benchmark: Benchmark = option(help="the data set; it decides the layout and the scores")
+    root: Path = option(help="its folder, or (LVOS, MOSE) the folder of one of its splits", metavar="DIR")
+    split: str | None = option(
+        None, "LVOS, MOSE: folder below the root (default: valid or val); VOST: a list in ImageSets (default: val)")
+    sequences: tuple[str, ...] | None = option(None, "evaluate only these videos", metavar="NAME", recorded=False)
+
+    def read(self) -> list[BenchmarkVideo]:
+        """Raises DatasetError."""
+        return benchmark_videos(self.root, self.benchmark, self.split, self.sequences)
+
+    def unseen_videos(self, file: Path | None = None) -> frozenset[str] | None:
+        """The videos of LVOS whose categories training lacks, from `file` or the root; None if there is no list.
+
+        Raises DatasetError if there is no such `file`.
+        """
+        return read_unseen(self.root, self.split, file) if self.benchmark == "lvos" else None

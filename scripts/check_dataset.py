@@ -20,9 +20,9 @@ from scripts.arguments import CommandParser, positive
 SHOWN = 3       # files of one kind
 
 EPILOG = """\
-Layouts: davis (2016 and 2017), youtube (YouTube-VOS, LVOS, MOSE, BL30K), pairs (image.jpg + image.png: ECSSD,
-FSS-1000, BIG), folders (DUTS-TR-Image + DUTS-TR-Mask; HRSOD), instances (images + instances: several objects an
-image), frames. docs/DATA.md shows their trees.
+Layouts: davis (2016 and 2017), youtube (YouTube-VOS, BL30K), lvos, mose, vost, longvideo (mose and longvideo look like
+youtube: give --layout), pairs (image.jpg + image.png: ECSSD, FSS-1000, BIG), folders (DUTS-TR-Image + DUTS-TR-Mask;
+HRSOD), instances (images + instances: several objects an image), frames. docs/DATA.md shows their trees.
 
 examples:
   python scripts/check_dataset.py data/DAVIS --year 2016

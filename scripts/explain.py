@@ -35,9 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
     settings, telemetry = run["settings"], options.run / "telemetry"
     sequences = sequences_of(
         options.run, settings, options.sequences or recorded_sequences(telemetry), options.davis_root,
-        options.youtube_root, options.all_frames_root,
+        options.youtube_root, options.all_frames_root, options.root,
     )
-    masks = options.run / ("Annotations" if settings["command"] == "eval_youtube" else "")
+    masks = options.run / ("" if settings["command"] == "eval_davis" else "Annotations")
     clips = [explained(telemetry, sequence, masks / sequence.name, options.width) for sequence in sequences]
     options.output.mkdir(parents=True, exist_ok=True)
     scored = settings["memory"] == "lfu" and settings["index"] == "topk"
@@ -51,10 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__)
     add = parser.add_argument
-    add("--run", type=Path, required=True, help="run folder of eval_davis.py or eval_youtube.py, with --telemetry")
+    add("--run", type=Path, required=True, help="run folder of eval_davis.py, eval_youtube.py or eval_folder.py, with "
+        "--telemetry")
     add("--davis-root", type=Path, help="the data of the run: folder with JPEGImages, Annotations and ImageSets")
     add("--youtube-root", type=Path, help="the same for a run of eval_youtube.py")
     add("--all-frames-root", type=Path, help="the same as in that run")
+    add("--root", type=Path, help="the same for a run of eval_folder.py (default: as in that run)")
     add("--output", type=Path, required=True, help="folder of the figures and index.html")
     add("--sequences", nargs="+", metavar="NAME", help="explain only these sequences (default: all with telemetry)")
     add("--width", type=int, default=320, metavar="PIXELS", help="width of the frames shown (default: 320)")

@@ -2,9 +2,11 @@
 
     python scripts/make_synthetic.py --output data/miniature
     python scripts/make_synthetic.py --output data/example --kind davis --videos 1 --frames 40
+    python scripts/make_synthetic.py --output data/long --kind long --videos 6 --frames 1000
 
 Textured objects move, deform and occlude one another over a textured scene, with exact masks. They stand in for the
-real data sets in the quickstart and in tests. The same arguments give the same files.
+real data sets in the quickstart and in tests. Long clips are a benchmark of memory banks (docs/DATA.md). The same
+arguments give the same files.
 """
 
 import sys
@@ -16,18 +18,21 @@ import argparse
 import shutil
 
 from dataset.errors import DatasetError
-from dataset.synthetic import YOUTUBE_MIN_FRAMES, make_davis, make_static, make_youtube
+from dataset.synthetic import YOUTUBE_MIN_FRAMES, make_davis, make_long, make_static, make_youtube
 from inference.commands import command
 from scripts.arguments import CommandParser
 
-_FOLDERS = {"static": "static", "davis": "DAVIS", "youtube": "YouTube"}
+_FOLDERS = {"static": "static", "davis": "DAVIS", "youtube": "YouTube", "long": "Long"}
+_ALL = ("static", "davis", "youtube")
+_DEFAULTS = {"size": (192, 320), "frames": 60, "videos": 12}
+_LONG_DEFAULTS = {"size": (240, 432), "frames": 1000, "videos": 6}
 _MARK = ".synthetic"    # distinguishes our folders from real data sets of the same name
 
 
 @command(again="run the same command again with --overwrite")
 def main(arguments: list[str] | None = None) -> None:
     options = checked(parser(), arguments)
-    kinds = list(_FOLDERS) if options.kind == "all" else [options.kind]
+    kinds = list(_ALL) if options.kind == "all" else [options.kind]
     folders = [options.output / _FOLDERS[kind] for kind in kinds]
     _clear(folders, options.overwrite)
     for kind, folder in zip(kinds, folders, strict=True):
@@ -39,17 +44,18 @@ def parser() -> argparse.ArgumentParser:
     parser = CommandParser(description=__doc__)
     add = parser.add_argument
     add("--output", type=Path, required=True, metavar="DIR",
-        help="folder for DIR/static, DIR/DAVIS and DIR/YouTube, depending on --kind")
+        help="folder for DIR/static, DIR/DAVIS, DIR/YouTube and DIR/Long, depending on --kind")
     add("--kind", choices=[*_FOLDERS, "all"], default="all",
         help="static: single images with one salient object, for pretraining; davis: every frame annotated; youtube: "
-        "every fifth frame annotated, with late objects in valid (default: %(default)s)")
-    add("--size", type=int, nargs=2, default=(192, 320), metavar=("H", "W"),
-        help="height and width in pixels, both at least 32 (default: 192 320)")
-    add("--frames", type=int, default=60, metavar="N",
-        help="frames of a video; youtube needs at least 11 (default: %(default)s)")
-    add("--videos", type=int, default=12, metavar="N",
+        "every fifth frame annotated, with late objects in valid; all: these three; long: every frame annotated, "
+        "objects leave and return, hide and meet look-alikes, and the scene changes (default: %(default)s)")
+    add("--size", type=int, nargs=2, metavar=("H", "W"),
+        help="height and width in pixels, both at least 32 (default: 192 320; long: 240 432)")
+    add("--frames", type=int, metavar="N",
+        help="frames of a video; youtube needs at least 11 (default: 60; long: 1000)")
+    add("--videos", type=int, metavar="N",
         help="number of training videos; a quarter as many, at least one, are added for validation, and static has "
-        "ten images for each training video (default: %(default)s)")
+        "ten images for each training video; long: number of clips (default: 12; long: 6)")
     add("--seed", type=int, default=0, metavar="S", help="another seed gives other clips (default: %(default)s)")
     add("--overwrite", action="store_true",
         help="first delete what this command wrote there before; other files are never deleted")
@@ -58,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
 
 def checked(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
+    for name, default in (_LONG_DEFAULTS if options.kind == "long" else _DEFAULTS).items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
     if options.videos < 1 or options.frames < 1 or min(options.size) < 32 or options.seed < 0:
         parser.error("--videos and --frames must be at least 1, --size at least 32 32, and --seed at least 0")
     if options.kind in ("youtube", "all") and options.frames < YOUTUBE_MIN_FRAMES:
@@ -86,6 +95,8 @@ def _make(kind: str, folder: Path, options: argparse.Namespace) -> None:
     held_out = max(1, count // 4)
     if kind == "static":
         make_static(folder, images=10 * count, size=size, seed=seed)
+    elif kind == "long":
+        make_long(folder, count, options.frames, size, seed=seed)
     elif kind == "davis":
         make_davis(folder, {"train": count, "val": held_out}, options.frames, size, seed=seed)
     else:

@@ -9,6 +9,7 @@ from dataset.masks import write_labels
 from dataset.synthetic import make_davis, make_static, make_youtube
 from dataset.synthetic_clip import SyntheticClip
 from scripts.prepare_youtube import prepare
+from tests.benchmark_data import write_lvos_meta
 
 FRAMES, SIZE = 12, (64, 96)
 CODE = ("configs", "dataset", "docs", "inference", "model", "scripts", "weights", "hubconf.py")  # in the root
@@ -26,6 +27,7 @@ def make_standins(root: Path, weights: Path) -> None:
         shutil.copytree(root / "DAVIS", root / copy)
     shutil.copytree(root / "YouTube-VOS", root / "data/YouTube-VOS")
     prepare(root / "data/YouTube-VOS/train", root / "data/YouTube-VOS/train_480p")
+    _make_benchmarks(root / "YouTube-VOS/valid_ground_truth/Annotations", root / "YouTube-VOS/valid", root / "data")
     shutil.copyfile(weights, root / "stcn.pth")
     _make_video(root / "cat.mp4", root / "cat_first_frame.png")
 
@@ -43,6 +45,21 @@ def make_miniature_davis(root: Path, frames: int = FRAMES, size: tuple[int, int]
     for name in SEQUENCES["test-dev"]:
         for mask in sorted((root / "Annotations/480p" / name).iterdir())[1:]:
             mask.unlink()
+
+
+def _make_benchmarks(truth: Path, split: Path, data: Path) -> None:
+    """The trees of LVOS, MOSE, VOST and Long-time Video of docs/DATA.md: a clip whose every fifth frame has masks."""
+    for folder in ("LVOS/valid", "MOSE/train", "VOST", "LongVideo"):
+        shutil.copytree(truth, data / folder / "Annotations")
+        shutil.copytree(split / "JPEGImages", data / folder / "JPEGImages")
+    shutil.copytree(split, data / "MOSE/valid")
+    (video,) = (path.name for path in truth.iterdir())
+    for path in list((data / "LVOS/valid").glob("*/*/*")):
+        path.rename(path.with_stem(f"000{path.stem}"))
+    write_lvos_meta(data / "LVOS/valid", {video: {1: (0, 10, 3)}})
+    (data / "LVOS/unseen_videos.txt").write_text("another\n")
+    (data / "VOST/ImageSets").mkdir()
+    (data / "VOST/ImageSets/val.txt").write_text(f"{video}\n")
 
 
 def _make_static(pairs: Path, root: Path) -> None:

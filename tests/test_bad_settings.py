@@ -17,10 +17,12 @@ from scripts.arguments import CommandParser
 from tests.odd import davis, write_clip
 from tests.test_bad_weights import TINY_YAML
 
-EVALUATIONS = ("eval_davis", "eval_youtube", "scripts.segment_video", "scripts.ablate", "scripts.reproduce")
+EVALUATIONS = ("eval_davis", "eval_youtube", "eval_folder", "scripts.segment_video", "scripts.ablate",
+               "scripts.reproduce")
 OTHERS = ("train", "scripts.benchmark", "scripts.check_dataset", "scripts.convert_checkpoint", "scripts.explain",
           "scripts.make_synthetic", "scripts.policy_lab", "scripts.prepare_static", "scripts.prepare_youtube",
-          "scripts.quickstart_plan", "scripts.report", "scripts.show_masks", "scripts.score_results")
+          "scripts.quickstart_plan", "scripts.report", "scripts.show_masks", "scripts.score_long",
+          "scripts.score_results")
 
 
 # Keys and flags --------------------------------------------------------------------------------------------------

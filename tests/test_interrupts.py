@@ -29,6 +29,8 @@ CASES = [
                 "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("eval_youtube", "inference.segmenter.VideoSegmenter.step",
                 "--youtube-root {0}/YouTube --weights {0}/tiny.pth --device cpu --output {0}/out"),
+    Interrupted("eval_folder", "inference.segmenter.VideoSegmenter.step",
+                "--benchmark longvideo --root {0}/YouTube --weights {0}/tiny.pth --device cpu --output {0}/out"),
     Interrupted("train", "model.training.trainer.Trainer._step",
                 "--config {0}/stage.yaml --device cpu --output {0}/out"),
     Interrupted("scripts.segment_video", "inference.segmenter.VideoSegmenter.step",
@@ -48,6 +50,7 @@ CASES = [
     Interrupted("scripts.explain", "scripts.explain.read_run", "--run {0} --output {0}/out"),
     Interrupted("scripts.score_results", "inference.scoring.davis.score_sequence",
                 "--annotations {0}/DAVIS/Annotations/480p --results {0}/DAVIS/Annotations/480p --year 2017"),
+    Interrupted("scripts.score_long", "scripts.score_long.read_settings", "--run {0} --clips {0} --output {0}/out"),
     Interrupted("scripts.training_curves", "scripts.training_curves.read_curves", "{0} --output {0}/out.png"),
     Interrupted("scripts.convert_checkpoint", "scripts.convert_checkpoint.load_network", "{0}/tiny.pth {0}/out.pth"),
     Interrupted("scripts.export", "scripts.export.write_graphs",
@@ -76,7 +79,7 @@ def folder(tmp_path, weights):
 
 def test_every_command_is_here():
     scripts = {f"scripts.{path.stem}" for path in (ROOT / "scripts").glob("*.py")} - NO_COMMANDS
-    assert {case.module for case in CASES} == scripts | {"train", "eval_davis", "eval_youtube"}
+    assert {case.module for case in CASES} == scripts | {"train", "eval_davis", "eval_youtube", "eval_folder"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.module} {case.arguments.split()[0]}")

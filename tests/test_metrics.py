@@ -13,6 +13,7 @@ from inference.scoring.metrics import (
     boundary_accuracy,
     boundary_accuracy_plain,
     region_similarity,
+    score_frame,
     statistics,
 )
 
@@ -57,10 +58,9 @@ def test_window_gives_what_the_whole_frame_gives(size):
     random = np.random.default_rng(sum(size))
     for _ in range(20 if size[0] < 200 else 4):
         truth, prediction = _blobs(random, size), _blobs(random, size)
-        void = _blobs(random, size) if random.random() < 0.5 else None
         for tolerance in (0.008, 3):
-            expected = boundary_accuracy_plain(truth, prediction, void, tolerance)
-            assert boundary_accuracy(truth, prediction, void, tolerance) == expected
+            expected = boundary_accuracy_plain(truth, prediction, tolerance)
+            assert boundary_accuracy(truth, prediction, tolerance) == expected
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
@@ -98,14 +98,13 @@ def test_boundary_tolerance_is_rounded_up():
     assert boundary_accuracy(truth, np.roll(prediction, 1, axis=1) & truth) == 0
 
 
-def test_void_counts_in_neither_mask():
-    truth, prediction, void = np.zeros((3, 40, 40), bool)
-    truth[10:20, 10:20] = True
-    prediction[10:20, 10:30] = True
-    void[:, 20:] = True
-    assert region_similarity(truth, prediction) == 0.5
-    assert region_similarity(truth, prediction, void) == 1
-    assert boundary_accuracy(truth, prediction, void) == 1
+def test_void_is_background_as_in_the_official_toolkit():
+    truth, prediction = np.zeros((2, 40, 40), np.uint8)
+    truth[10:20, 10:20], truth[:, 20:] = 1, 255
+    prediction[10:20, 10:30] = 1                            # half of it on void: 100 pixels of 200
+    ((j, f),) = score_frame(truth, prediction, [1])
+    assert j == 0.5
+    assert f == boundary_accuracy(truth == 1, prediction == 1) < 1
 
 
 def test_masks_of_two_shapes_are_refused():

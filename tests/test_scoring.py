@@ -38,15 +38,16 @@ def test_binary_scoring_joins_all_labels(tmp_path):
     assert {number: scored.j for number, scored in scores.objects.items()} == {1: [1.0]}
 
 
-def test_void_is_no_object_and_does_not_count(tmp_path):
+def test_void_is_no_object_but_background(tmp_path):
     void = TWO.copy()
     void[:, 26:] = 255
     prediction = TWO.copy()
-    prediction[:, 26:] = 1
+    prediction[:, 26:] = 1                                  # 80 pixels on void beside the 64 of object 1
     truth = folder(tmp_path / "truth", [void] * 3)
     folder(tmp_path / "results", [prediction] * 3)
     scores = score_sequence(truth, tmp_path / "results", binary=False)
-    assert [scored.j + scored.f for scored in scores.objects.values()] == [[1.0, 1.0]] * 2
+    assert [scored.j for scored in scores.objects.values()] == [[64 / 144], [1.0]]
+    assert scores.objects[1].f[0] < scores.objects[2].f[0] == 1
 
 
 def test_missing_and_foreign_objects_are_noted(tmp_path):

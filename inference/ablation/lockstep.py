@@ -90,13 +90,17 @@ class RunningSetting:
     ) -> None:
         self.setting, self.segmenter, self.scores, self.writer, self.wanted = setting, segmenter, scores, writer, wanted
         self.meter = Meter(segmenter)
+        self._held: list[float] = []
+        self._step_ms: list[float] = []
 
     def step(self, frame: Frame, truth: np.ndarray | None, shared: SharedEncoding) -> None:
-        encoding = shared.seconds
+        encoding, earlier = shared.seconds, self.meter.seconds
         with self.meter.segmenting():
             labels = self.segmenter.labels(self.segmenter.step(frame.image, frame.annotation))
         self.meter.seconds -= shared.seconds - encoding
         self.meter.count()
+        self._step_ms.append(round(1000 * (self.meter.seconds - earlier), 3))
+        self._held.append(round(self.segmenter.frames_held, 3))
         if truth is not None:
             self.scores.add(truth, labels)
         if self.writer and (self.wanted is None or frame.name in self.wanted):
@@ -107,7 +111,7 @@ class RunningSetting:
         return SettingReport(
             frames=meter.frames, encode_seconds=encode_seconds, step_seconds=meter.seconds,
             frames_held_mean=meter.held_mean, frames_held_peak=meter.held_peak, bytes_held_peak=meter.bytes_peak,
-            masks=self.writer is not None, scores=self.scores.finish(),
+            masks=self.writer is not None, scores=self.scores.finish(), held=self._held, step_ms=self._step_ms,
         )
 
 

@@ -35,6 +35,8 @@ class SettingReport:
     bytes_held_peak: int
     masks: bool                     # whether they were written
     scores: dict[int, tuple[list[float], list[float]]]     # object -> J and F of the scored frames
+    held: list[float] = field(default_factory=list)        # memory frames after each frame; not of older records
+    step_ms: list[float] = field(default_factory=list)     # its own milliseconds, frame by frame
 
     def sequence_scores(self, sequence: str) -> SequenceScores:
         objects = {

@@ -1,4 +1,4 @@
-"""What a report reads of run folders: run.json, and the per-sequence CSV of eval_davis.py or eval_youtube.py.
+"""What a report reads of run folders: run.json, and the per-sequence CSV of eval_davis.py.
 
 A folder of scripts/ablate.py holds one run per setting of the memory bank.
 """
@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dataset.benchmarks import SPLITS, TITLES
 from dataset.errors import DatasetError
 from inference.memory import POLICIES
 from inference.memory.labels import bank_labels, bank_title
 from inference.options import labels
 from inference.run.record import read_run
+from inference.scoring.benchmarks import rule_of
 from inference.scoring.davis import GLOBAL_COLUMNS
 from inference.views import ViewOptions
 
@@ -44,7 +46,9 @@ class Run:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of its scores, J&F first."""
+        """The columns of its scores, the main one (J&F; of VOST J) first."""
+        if "benchmark" in self.settings:
+            return rule_of(self.settings["benchmark"]).columns
         return GLOBAL_COLUMNS if self.year else YOUTUBE_COLUMNS
 
     @property
@@ -118,12 +122,12 @@ def _run_of(folder: Path, label: str | None, content: dict[str, Any]) -> Run:
     per_sequence = {name: _numbers(row) for name, row in (content.get("scores_per_sequence") or {}).items()}
     sequences = list(per_sequence or content["sequences"])       # those that were scored
     family, capacity = _bank(settings)
-    youtube = is_youtube(settings)
-    if not (totals["frames"] and (youtube or scores.keys() >= set(GLOBAL_COLUMNS))):
+    davis = not is_youtube(settings) and "benchmark" not in settings
+    if not (totals["frames"] and (not davis or scores.keys() >= set(GLOBAL_COLUMNS))):
         raise KeyError("scores")
     return Run(
         folder, label or folder.resolve().name, label or _title(family, capacity), family, capacity,
-        data_of(settings), None if youtube else settings.get("year", 2017), settings, totals, sequences, scores,
+        data_of(settings), settings.get("year", 2017) if davis else None, settings, totals, sequences, scores,
         per_sequence, _objects(folder / f"per-sequence_results-{settings.get('split', 'val')}.csv"),
         {**content.get("about", {}), **content.get("versions", {})},
     )
@@ -165,6 +169,8 @@ def is_youtube(settings: dict[str, Any]) -> bool:
 
 def data_of(settings: dict[str, Any]) -> str:
     """The data of a run in words: "DAVIS 2017 val"."""
+    if benchmark := settings.get("benchmark"):
+        return f"{TITLES[benchmark]} {settings.get('split') or ''.join(SPLITS[benchmark][:1])}".strip()
     if is_youtube(settings):
         return f"YouTube-VOS {settings.get('split', 'valid')}"
     resolution = settings.get("resolution", "480p")

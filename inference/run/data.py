@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dataset.benchmarks import benchmark_videos
 from dataset.davis import davis_sequences
 from dataset.errors import DatasetError
 from dataset.folder import FolderSequence
@@ -21,9 +22,15 @@ def davis_of(
 
 def sequences_of(
     run: Path, settings: dict[str, Any], names: Sequence[str], davis_root: Path | None, youtube_root: Path | None,
-    all_frames_root: Path | None,
+    all_frames_root: Path | None, benchmark_root: Path | None = None,
 ) -> Sequence[FolderSequence]:
-    """Sequences of a run of eval_davis.py or eval_youtube.py; raises DatasetError if the root of its data is None."""
+    """Sequences of a run of eval_davis.py, eval_youtube.py or eval_folder.py, by the root of its data.
+
+    `benchmark_root` is None: as recorded. Raises DatasetError if the root of another run is None.
+    """
+    if settings["command"] == "eval_folder":
+        root = benchmark_root or Path(settings["root"])
+        return benchmark_videos(root, settings["benchmark"], settings["split"], names)
     youtube = settings["command"] == "eval_youtube"
     root, flag = (youtube_root, "--youtube-root") if youtube else (davis_root, "--davis-root")
     if root is None:

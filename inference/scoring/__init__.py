@@ -1,1 +1,1 @@
-"""J and F of masks, and the scores of DAVIS and YouTube-VOS."""
+"""J and F of masks, and the scores of DAVIS, YouTube-VOS and benchmarks of long videos."""

@@ -67,7 +67,7 @@ def score_sequence(ground_truth: dict[str, Path], results: Path, binary: bool) -
 
     Objects are 1..n, n being the largest label but void (255) of the first label map, or the one object
     "label above 0" if `binary`. An object that the results lack is scored as empty masks, with a note. Void
-    pixels count in neither mask.
+    pixels are background.
 
     Raises DatasetError for a missing sequence folder or frame, a mask of another size, unreadable files, and
     a first label map without objects.

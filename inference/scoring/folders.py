@@ -1,12 +1,16 @@
 """Scoring any two folders of masks: which sequences both have, which protocol they follow, everything as JSON."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dataset.benchmarks import UNSEEN, BenchmarkVideo
 from dataset.errors import DatasetError
+from dataset.image_files import by_frame_name, list_images
 from dataset.masks import read_labels
+from inference.scoring.benchmarks import Scores, all_and_each, has_all_truths, rule_of, score_videos
 from inference.scoring.davis import SequenceScores, global_statistics
 
 
@@ -56,6 +60,33 @@ def as_json(scores: list[SequenceScores], binary: bool) -> dict[str, Any]:
             for sequence in scores
         },
     }
+
+
+def score_benchmark(
+    benchmark: str, videos: Sequence[BenchmarkVideo], results: Path, ground_truth: Path | None = None,
+    unseen: Iterable[str] | None = None,
+) -> tuple[Scores, dict[str, Scores]] | None:
+    """The scores of `results/<video>/<frame>.png` over all videos and over each of them, by the benchmark's rule.
+
+    Args:
+        ground_truth: folder of `<video>/<frame>.png`; None: the annotations of the data set. unseen: videos of LVOS.
+
+    None if the annotations of the data set lack frames that count. Raises what `score_videos` raises.
+    """
+    rule = rule_of(benchmark, unseen or ())
+    truths = {video.name: video.ground_truth for video in videos}
+    if ground_truth:
+        truths = {video.name: by_frame_name(list_images(ground_truth / video.name)) for video in videos}
+    elif not all(has_all_truths(video, truths[video.name], rule) for video in videos):
+        return None
+    return all_and_each(score_videos(videos, truths, results, rule), rule)
+
+
+def unseen_note(benchmark: str, unseen: Iterable[str] | None) -> str:
+    """What a reader of scores of LVOS without a list of unseen videos should know; empty if there is nothing."""
+    if benchmark != "lvos" or unseen is not None:
+        return ""
+    return f"no {UNSEEN}, so all videos count as seen; copy it from the evaluation toolkit of LVOS into the root"
 
 
 def _folders(parent: Path) -> list[str]:

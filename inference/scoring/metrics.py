@@ -1,7 +1,7 @@
 """J (region similarity) and F (boundary accuracy) of two masks, and their statistics over a sequence.
 
 The numbers are those of the official DAVIS 2017 toolkit (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017).
-Masks are boolean `[H, W]`; void pixels, if given, count in neither mask.
+Masks are boolean `[H, W]`.
 """
 
 import math
@@ -11,8 +11,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-
-from dataset.masks import VOID
 
 RECALL_THRESHOLD = 0.5
 TOLERANCE = 0.008   # of the image's diagonal
@@ -27,19 +25,17 @@ class Statistics:
     decay: float
 
 
-def region_similarity(truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None) -> float:
+def region_similarity(truth: np.ndarray, prediction: np.ndarray) -> float:
     """J: intersection over union of two boolean `[H, W]` masks, in [0, 1]; 1 if both are empty.
 
     Raises ValueError if the shapes differ.
     """
-    truth, prediction = _without_void(truth, prediction, void)
+    truth, prediction = _as_booleans(truth, prediction)
     union = np.count_nonzero(truth | prediction)
     return np.count_nonzero(truth & prediction) / union if union else 1.0
 
 
-def boundary_accuracy(
-    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None, tolerance: float = TOLERANCE
-) -> float:
+def boundary_accuracy(truth: np.ndarray, prediction: np.ndarray, tolerance: float = TOLERANCE) -> float:
     """F: harmonic mean of precision and recall of boundary pixels matched within a tolerance, in [0, 1].
 
     `tolerance` is a fraction of the diagonal, rounded up to whole pixels; from 1 on it is a number of pixels.
@@ -47,23 +43,33 @@ def boundary_accuracy(
 
     Only a window around both masks is searched; the value equals that of `boundary_accuracy_plain`.
     """
-    truth, prediction = _without_void(truth, prediction, void)
+    return boundary_accuracy_within(truth, prediction, _radius(truth.shape, tolerance))
+
+
+def boundary_accuracy_within(truth: np.ndarray, prediction: np.ndarray, radius: float) -> float:
+    """`boundary_accuracy` with a tolerance in pixels, which may be a fraction.
+
+    The disk of a fractional radius is that of the toolkit of MOSE v2 (skimage's `disk`): its grid begins at -radius and
+    so lies beside the center.
+    """
+    truth, prediction = _as_booleans(truth, prediction)
     window = _window(truth | prediction)
-    return _boundary_score(truth[window], prediction[window], _radius(truth.shape, tolerance))
+    return _boundary_score(truth[window], prediction[window], radius)
 
 
-def boundary_accuracy_plain(
-    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None = None, tolerance: float = TOLERANCE
-) -> float:
+def boundary_accuracy_plain(truth: np.ndarray, prediction: np.ndarray, tolerance: float = TOLERANCE) -> float:
     """`boundary_accuracy` over the whole frame, as it is defined: the oracle of the fast version."""
-    truth, prediction = _without_void(truth, prediction, void)
+    truth, prediction = _as_booleans(truth, prediction)
     return _boundary_score(truth, prediction, _radius(truth.shape, tolerance))
 
 
 def score_frame(truth: np.ndarray, prediction: np.ndarray, objects: Iterable[int]) -> list[tuple[float, float]]:
-    """(J, F) of each of the `objects` in two label maps [H, W]; void pixels of the truth count in neither mask."""
-    void = truth == VOID
-    masks = [(truth == number, prediction == number, void if void.any() else None) for number in objects]
+    """(J, F) of each of the `objects` in two label maps [H, W].
+
+    Void pixels of the truth (255) are background, as in the official toolkit's semi-supervised evaluation: an object
+    predicted there is a false positive.
+    """
+    masks = [(truth == number, prediction == number) for number in objects]
     return [(region_similarity(*pair), boundary_accuracy(*pair)) for pair in masks]
 
 
@@ -88,13 +94,10 @@ def statistics(values: Sequence[float]) -> Statistics:
     )
 
 
-def _without_void(
-    truth: np.ndarray, prediction: np.ndarray, void: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _as_booleans(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if truth.shape != prediction.shape:
         raise ValueError(f"expected masks of one shape, found {truth.shape} and {prediction.shape}")
-    truth, prediction = truth.astype(bool, copy=False), prediction.astype(bool, copy=False)
-    return (truth, prediction) if void is None else (truth & ~void, prediction & ~void)
+    return truth.astype(bool, copy=False), prediction.astype(bool, copy=False)
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice]:
@@ -107,7 +110,7 @@ def _window(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
 
 
-def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: int) -> float:
+def _boundary_score(truth: np.ndarray, prediction: np.ndarray, radius: float) -> float:
     truth_boundary, boundary = _boundary(truth), _boundary(prediction)
     expected, found = np.count_nonzero(truth_boundary), np.count_nonzero(boundary)
     if expected == 0 or found == 0:
@@ -126,7 +129,7 @@ def _boundary(mask: np.ndarray) -> np.ndarray:
     return boundary
 
 
-def _dilate(boundary: np.ndarray, radius: int) -> np.ndarray:
+def _dilate(boundary: np.ndarray, radius: float) -> np.ndarray:
     return cv2.dilate(boundary.view(np.uint8), _disk(radius)).view(bool)
 
 
@@ -135,6 +138,6 @@ def _radius(shape: tuple[int, ...], tolerance: float) -> int:
 
 
 @lru_cache
-def _disk(radius: int) -> np.ndarray:
+def _disk(radius: float) -> np.ndarray:
     offsets = np.arange(-radius, radius + 1) ** 2
     return (offsets[:, None] + offsets <= radius ** 2).astype(np.uint8)
