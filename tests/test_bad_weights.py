@@ -13,7 +13,7 @@ from inference import VideoSegmenter, build_memory
 from model import STCN, CheckpointError, NetworkConfig
 from model.checkpoint import save_network
 from scripts import convert_checkpoint
-from tests.conftest import TINY
+from tests.fixtures import TINY
 from tests.odd import davis, own_video, write_clip
 
 TINY_YAML = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(TINY).items()}

@@ -12,7 +12,7 @@ from model.checkpoint import OWN_WEIGHTS, read_weights, save_network, weights_di
 from model.published_layout import from_published, to_published
 from model.storage import save_file
 from scripts import convert_checkpoint
-from tests.conftest import TINY
+from tests.fixtures import TINY
 
 
 def test_own_layout_round_trip(tiny_network, tmp_path):

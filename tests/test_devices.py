@@ -14,7 +14,7 @@ from inference.memory.entries import Entries
 from model import STCN, ConfigError
 from model.objective import clip_loss
 from model.precision import supported_dtype
-from tests.conftest import EVERY_POLICY, TINY
+from tests.fixtures import EVERY_POLICY, TINY
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from model.objective import clip_loss
 from model.published_layout import to_published
 from model.window_decoder import decode_windows
 from model.windows import Window
-from tests.conftest import relative_error
+from tests.fixtures import relative_error
 
 LITE = "efficientnet_lite0"
 SMALL = NetworkConfig(LITE, LITE, 1, key_dim=8, value_dim=16, decoder_dims=(16, 8, 8), norm="batch", block_norm="batch")

@@ -12,7 +12,7 @@ from model.efficientnet_lite import EfficientNetLite0
 from model.efficientnet_lite_weights import FEATURE_STD, PACKAGE, packaged_file
 from model.normalization import normalize
 from model.resnet import ResNet
-from tests.conftest import relative_error
+from tests.fixtures import relative_error
 from tests.test_efficientnet_lite import SMALL
 
 BLOCKS = (             # of the weights file: channels before and after, size of the kernel, stride

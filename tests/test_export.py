@@ -21,7 +21,7 @@ from model.exported.manifest import MANIFEST, read_manifest
 from model.exported.packages import PACKAGES
 from model.exported.writing import new_export, write_graphs
 from scripts import export
-from tests.conftest import TINY, relative_error
+from tests.fixtures import TINY, relative_error
 from tests.odd import davis, write_clip
 
 SIZE = (48, 80)

@@ -11,7 +11,7 @@ from inference import VideoSegmenter, build_memory
 from inference.memory import POLICIES, Admission
 from inference.telemetry.recorder import Ledger
 from model import STCN
-from tests.conftest import TINY
+from tests.fixtures import TINY
 from tests.test_telemetry import HandKept
 
 GRID, KEY, VALUE = (3, 4), 8, 6

@@ -14,7 +14,7 @@ from inference.memory import INDICES, POLICIES, MemoryConfigError
 from inference.views import View, ViewSegmenter
 from model import STCN
 from model.fast import prepare_for_inference
-from tests.conftest import TINY
+from tests.fixtures import TINY
 
 SMALL = replace(TINY, norm="batch", block_norm="batch")     # as in the compact network
 PICTURES = ("noise", "still", "black", "white")

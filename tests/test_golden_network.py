@@ -6,7 +6,7 @@ import torch
 
 from model.matching import dense_weights, gather_read, read, similarity, softmax_affinity, top_k_affinity
 from model.normalization import normalize
-from tests.conftest import relative_error
+from tests.fixtures import relative_error
 
 FULL, HALF = 1e-4, 1e-3     # arrays stored in full and in half precision
 

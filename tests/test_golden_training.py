@@ -11,7 +11,7 @@ import torch
 from model.network import STCN
 from model.objective import clip_loss
 from model.published_layout import published_name
-from tests.conftest import relative_error
+from tests.fixtures import relative_error
 
 HALF = 1e-3       # of arrays stored in half precision
 

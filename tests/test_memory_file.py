@@ -15,7 +15,7 @@ from model import STCN, CheckpointError, load_network
 from model.checkpoint import save_network
 from model.storage import read_file, save_file
 from scripts import segment_video
-from tests.conftest import EVERY_POLICY, TINY
+from tests.fixtures import EVERY_POLICY, TINY
 from tests.own_video import make_clip, segment, write_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -14,7 +14,7 @@ from inference import VideoSegmenter, build_memory
 from inference.quality import mask_quality
 from model import STCN, NetworkConfig
 from model.fast import prepare_for_inference
-from tests.conftest import EVERY_POLICY
+from tests.fixtures import EVERY_POLICY
 from tests.pretended_gpu import PretendedGpu, pretended_gpu
 
 SMALL = NetworkConfig(key_backbone="resnet18", key_dim=8, value_dim=16, decoder_dims=(16, 8, 8))

@@ -14,7 +14,7 @@ from dataset.synthetic import make_youtube
 from inference.report.thesis import reference
 from model import STCN
 from model.checkpoint import save_network
-from tests.conftest import TINY
+from tests.fixtures import TINY
 from tests.processes import Command
 from tests.standins import make_miniature_davis
 

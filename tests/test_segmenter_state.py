@@ -12,7 +12,7 @@ from inference import VideoSegmenter, build_memory
 from model import CheckpointError
 from model.checkpoint import save_network
 from model.storage import save_file
-from tests.conftest import EVERY_POLICY
+from tests.fixtures import EVERY_POLICY
 
 
 @pytest.fixture(scope="module")

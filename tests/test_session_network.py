@@ -9,7 +9,7 @@ from inference import VideoSegmenter, build_memory
 from inference.memory import MemoryConfigError
 from inference.session import Session
 from inference.views import View, ViewSegmenter
-from tests.conftest import EVERY_POLICY
+from tests.fixtures import EVERY_POLICY
 from tests.session_segmenter import result_of
 
 LENGTH = 8
