@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from model.blocks import NormFactory
@@ -19,6 +18,8 @@ class ResNet(nn.Module):
     """A torchvision ResNet up to stride 16. `widths` are the channels at strides 4, 8 and 16."""
 
     def __init__(self, backbone: str, in_channels: int, norm: NormFactory) -> None:
+        import torchvision  # takes seconds; commands that build no network start without it
+
         super().__init__()
         self.backbone, self.widths = backbone, WIDTHS[backbone]
         resnet = torchvision.models.get_model(backbone, weights=None, norm_layer=norm)
@@ -39,6 +40,8 @@ class ResNet(nn.Module):
 
         Raises ConfigError if they cannot be downloaded.
         """
+        import torchvision
+
         weights = torchvision.models.get_model_weights(self.backbone).IMAGENET1K_V1
         try:
             state = weights.get_state_dict(progress=True)

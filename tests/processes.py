@@ -19,7 +19,10 @@ from model.storage import read_file
 
 PATIENCE = 300      # seconds; only a machine that hangs takes so long
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["train", "eval_davis", "eval_youtube", "scripts.segment_video", "av"])
+_CONTEXT.set_forkserver_preload([
+    "train", "eval_davis", "eval_youtube", "scripts.segment_video", "scripts.ablate", "scripts.reproduce",
+    "torchvision", "torch.utils.tensorboard", "av",         # those that the commands import when they need them
+])
 
 
 class Command:

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
 from dataset.files import file_named_in_errors
 from inference.memory import MemoryBank
@@ -180,6 +179,8 @@ def histogram(values: np.ndarray) -> dict[str, int]:
 
 def write_curves(lines: Path, folder: Path) -> None:
     """The CURVES of a file of lines as TensorBoard scalars in `folder`."""
+    from torch.utils.tensorboard import SummaryWriter  # takes half a second; needed by telemetry alone
+
     remove(folder)
     with SummaryWriter(str(folder)) as writer, open(lines, encoding="utf-8") as file:
         for line in map(json.loads, file):
