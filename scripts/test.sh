@@ -18,6 +18,9 @@ $python -m mypy > "$types" 2>&1 &       # beside the tests, since it uses one co
 types_process=$!
 trap 'kill $types_process 2> /dev/null || true; rm -f "$types"' EXIT
 
+# Compiled files are kept, even if the environment says otherwise: each process would compile all tests again.
+export PYTHONDONTWRITEBYTECODE=
+
 # One process per core, each with one thread, or fewer processes if OMP_NUM_THREADS gives each more threads: threads that
 # wait for one another would take the cores from the others.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
