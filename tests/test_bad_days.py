@@ -34,6 +34,14 @@ def training(tmp_path_factory) -> list[str]:
     return ["train", "--config", str(path), "--device", "cpu", "--resume", "auto"]
 
 
+@pytest.fixture(scope="module")
+def short(training, tmp_path_factory) -> tuple[list[str], bytes]:
+    """A few iterations: the command, and the weights it ends with."""
+    command, whole = [*training, "--set", "training.iterations=6"], tmp_path_factory.mktemp("short") / "whole"
+    assert start(command, whole).wait()[0] == 0
+    return command, (whole / "network.pth").read_bytes()
+
+
 @pytest.fixture(scope="module", params=["davis", "youtube"])
 def evaluation(request, tmp_path_factory, weights) -> list[str]:
     root = tmp_path_factory.mktemp(request.param)
@@ -78,14 +86,14 @@ def test_training_resumes_to_the_same_weights(training, tmp_path):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_training_stopped_before_its_first_iterations_is_begun_again(training, tmp_path, number):
-    moments, short = random.Random(number), [*training, "--set", "training.iterations=6"]
-    process = start(short, tmp_path / "run")
+def test_training_stopped_before_its_first_iterations_is_begun_again(short, tmp_path, number):
+    moments, (command, weights) = random.Random(number), short
+    process = start(command, tmp_path / "run")
     process.await_(process.at_work)
     stop(process, number, moments.uniform(0, 0.4), "--resume auto")
     check_whole(tmp_path / "run")
-    assert start(short, tmp_path / "run").wait()[0] == start(short, tmp_path / "whole").wait()[0] == 0
-    assert (tmp_path / "run/network.pth").read_bytes() == (tmp_path / "whole/network.pth").read_bytes()
+    assert start(command, tmp_path / "run").wait()[0] == 0
+    assert (tmp_path / "run/network.pth").read_bytes() == weights
 
 
 def test_evaluation_resumes_to_the_same_files(evaluation, tmp_path):
