@@ -160,6 +160,7 @@ def answers(folder, seed, queue):
     queue.put([timings.get(f"question {i}", lambda i=i: {DIRECT: float(1 + seed + i)})[DIRECT] for i in range(200)])
 
 
+@pytest.mark.slow
 def test_two_processes_agree(tmp_path):
     context = multiprocessing.get_context("forkserver")
     queue = context.Queue()

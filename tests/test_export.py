@@ -27,8 +27,9 @@ from tests.odd import davis, write_clip
 SIZE = (48, 80)
 PLAIN = NetworkConfig(**{**vars(TINY), "norm": "frozen_batch", "block_norm": "none", "mask_channels": 1})
 CASES = [       # kinds and networks; OpenVINO's graphs are made of ONNX's
-    ("torchscript", "tiny"), ("torchscript", "plain"), ("pt2", "tiny"),
-    *(pytest.param(*case, marks=pytest.mark.slow) for case in (("onnx", "tiny"), ("openvino", "plain"))),
+    ("torchscript", "tiny"), ("torchscript", "plain"),
+    *(pytest.param(kind, name, marks=pytest.mark.slow)
+      for kind, name in (("pt2", "tiny"), ("onnx", "tiny"), ("openvino", "plain"))),
 ]
 
 

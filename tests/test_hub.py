@@ -43,6 +43,7 @@ assert checkout not in sys.path
 """
 
 
+@pytest.mark.slow
 def test_a_program_of_another_folder_segments_a_clip_and_keeps_its_own_packages(tmp_path):
     for name, number in (("model", 1), ("dataset", 2), ("inference/video", 3)):
         (tmp_path / name).mkdir(parents=True)
