@@ -13,7 +13,7 @@ from inference.decoding import DECODINGS
 from inference.encoding import Encoded, FrameEncoder, checked_frame
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.objects import ObjectTable, checked_annotation
-from inference.quality import Quality, mask_quality
+from inference.quality import Quality, frame_quality, mask_quality
 from inference.transfer import Download, upload
 from model.aggregation import aggregate
 from model.cells import owners
@@ -163,7 +163,7 @@ class VideoSegmenter:
             probabilities = self.table.annotate(self._joined(probabilities, given), given)
             self._shown = self.objects
         self._key = encoded.features.key[0]
-        self._memorize(encoded, probabilities[1:], annotated=bool(given))
+        self._memorize(encoded, probabilities, size, annotated=bool(given))
         self.frame_index += 1
         return unpad(self.table.ascending(probabilities), size)
 
@@ -224,11 +224,12 @@ class VideoSegmenter:
         logits = self.decoding.logits(found, encoded.features)
         return aggregate(logits.sigmoid(), dim=0).softmax(0)
 
-    def _memorize(self, encoded: Encoded, masks: Tensor, annotated: bool) -> None:
-        """Write the frame to memory if the bank wants it. masks: [objects, H', W']."""
+    def _memorize(self, encoded: Encoded, probabilities: Tensor, size: tuple[int, int], annotated: bool) -> None:
+        """Write the frame to memory if the bank wants it. probabilities: [1 + objects, H', W']."""
         due = self.last_write is None or self.frame_index - self.last_write >= self.memory_every
-        key = encoded.features.key[0]
-        admission = self.memory.admit(key, due, annotated)
+        key, masks = encoded.features.key[0], probabilities[1:]
+        quality = frame_quality(unpad(probabilities, size)) if self.memory.wants_quality else None
+        admission = self.memory.admit(key, due, annotated, quality)
         if admission is Admission.SKIP:
             return
         values = self.decoding.encode_value(encoded.image, encoded.features, masks)

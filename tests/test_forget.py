@@ -9,6 +9,7 @@ import torch
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from inference.memory import POLICIES, Admission
+from inference.quality import FrameQuality
 from inference.telemetry.recorder import Ledger
 from model import STCN
 from tests.fixtures import TINY
@@ -37,12 +38,18 @@ class Video:
         readouts = dict(zip(self.known, values, strict=True))
         self.known += [name for name, first in self.appears.items() if first == now]
         if self.known:
-            admission = self.bank.admit(key, self.last is None or now - self.last >= 2, now in self.given)
+            due, quality = self.last is None or now - self.last >= 2, self.quality(now)
+            admission = self.bank.admit(key, due, now in self.given, quality)
             if admission is not Admission.SKIP:
                 values = torch.stack([draw(name, now, VALUE) for name in self.known])
                 self.bank.write(key, values, now, admission, self.owner())
                 self.last = now if admission is Admission.STORE else self.last
         return readouts
+
+    def quality(self, now):
+        """The same for all objects, so that what is stored does not depend on one of them; some are empty later on."""
+        area, confidence, box = draw(98, now, 1)[0, 0, :3, None].expand(3, len(self.known))
+        return FrameQuality((area + (3 if now < 10 else 0.5)).clamp(min=0), confidence.sigmoid(), box.sigmoid())
 
     def owner(self):
         """Object `name` shows in the left part of row `name`."""

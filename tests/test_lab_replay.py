@@ -18,6 +18,7 @@ from inference.memory import Admission, MemoryOptions
 from model.cells import cell_owners, owners
 from model.grouped_search import match
 from model.matching import dense_weights
+from tests.test_memory import random_quality
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CELLS, KEY = (3, 4), 8
@@ -44,7 +45,7 @@ def drive(bank, keys, every, reads=None):
         if reads is not None:
             reads.begin(now)
         readout = bank.read(key, now) if now else None
-        admission = bank.admit(key, last is None or now - last >= every, now == 0)
+        admission = bank.admit(key, last is None or now - last >= every, now == 0, random_quality(1, now))
         if admission is not Admission.SKIP:
             bank.write(key, key[None, :1], now, admission)
             last = now if admission is Admission.STORE else last

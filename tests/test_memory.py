@@ -7,10 +7,17 @@ from inference import build_memory
 from inference.memory import Admission, MemoryConfigError
 from inference.memory.entries import Entries
 from inference.memory.policies import LeastFrequentlyUsed
+from inference.quality import FrameQuality
 from model.matching import dense_weights, similarity, top_k_affinity
 
 CELLS, KEY, VALUE = (3, 4), 8, 6
 HW = CELLS[0] * CELLS[1]
+
+
+def random_quality(objects, seed):
+    """Of a frame whose masks are good, bad or empty."""
+    draw = torch.rand(3, objects, generator=torch.Generator().manual_seed(seed))
+    return FrameQuality((100 * draw[0] - 20).clamp(min=0), draw[1].sqrt(), draw[2])
 
 
 def stream(bank, frames, seed=0, every=2, late=None):
@@ -22,7 +29,8 @@ def stream(bank, frames, seed=0, every=2, late=None):
         readout = None if bank.empty else bank.read(key, now)
         objects += now == late
         annotated = now in (0, late)
-        admission = bank.admit(key, last is None or now - last >= every, annotated)
+        quality = random_quality(objects, 1000 * seed + now)
+        admission = bank.admit(key, last is None or now - last >= every, annotated, quality)
         if admission is not Admission.SKIP:
             bank.write(key, torch.randn(objects, VALUE, *CELLS, generator=generator), now, admission)
             last = now if admission is Admission.STORE else last

@@ -22,7 +22,9 @@ LENGTH, EVERY = 6, 2
 KINDS = {0: "first", 2: "written", 3: "late object", 5: "written"}     # from frame 3 on entries are evicted
 # waits of a frame that is stored, in the policy and for it: the table of docs/SPEED.md. consolidate: of each set of
 # objects that appeared together, here two
-WAITS_OF_A_WRITE = {"afb": 3, "consolidate": 4, "readmem": 2, "rmem": 1}
+WAITS_OF_A_WRITE = {
+    "afb": 3, "afb_published": 3, "consolidate": 4, "dam": 1, "qdmn": 1, "quality_fifo": 1, "readmem": 2, "rmem": 1,
+}
 WAITS_OF_THE_FIRST_FRAME = 2           # the constants of `normalize`, once per device
 
 pytestmark = pytest.mark.usefixtures("one_thread")

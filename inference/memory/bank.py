@@ -11,6 +11,7 @@ from inference.errors import MemoryConfigError
 from inference.memory.entries import Entries
 from inference.memory.found import Found, Readout
 from inference.memory.policies import Admission, Policy
+from inference.quality import FrameQuality
 from model.grouped_search import match
 from model.matching import TopK, dense_read, gather_read, similarity, top_k_affinity
 from model.precision import at_least_float32
@@ -29,11 +30,13 @@ class MemoryBank:
         self.cells = 0                                     # HW, known from the first write
         self.plain = False                                 # read by dense weights: the oracle
         self.observer: Callable[[TopK], None] | None = None      # called with the matches of every read
+        self.watched = False                               # whether somebody wants to know `quality`
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, ready for another video."""
         self.entries: Entries | None = None
+        self.quality: FrameQuality | None = None           # of the frame that was offered last, if it is known
         self.frozen = False
         self.policy.kept = ()
         self.policy.reset()
@@ -69,8 +72,17 @@ class MemoryBank:
         """Bytes of the buffers."""
         return 0 if self.entries is None else self.entries.nbytes(self.entries.rows)
 
-    def admit(self, key: Tensor, due: bool, annotated: bool) -> Admission:
-        """Whether the frame of key [C_k, h, w] is wanted. Asked first, so that no value is encoded in vain."""
+    @property
+    def wants_quality(self) -> bool:
+        """Whether `admit` is to be told the quality of the frame's masks."""
+        return self.watched or (self.policy.needs_quality and not self.frozen)
+
+    def admit(self, key: Tensor, due: bool, annotated: bool, quality: FrameQuality | None = None) -> Admission:
+        """Whether the frame of key [C_k, h, w] is wanted. Asked first, so that no value is encoded in vain.
+
+        quality: of the frame's masks, objects in order of appearance. Raises ValueError if the policy needs it.
+        """
+        self.quality = quality
         if self.frozen:
             return Admission.SKIP
         found = key[0].numel()
@@ -80,7 +92,13 @@ class MemoryBank:
                 f"which it compares new ones cell by cell, found one of {found}; use frames of the same size, another "
                 "memory bank, or a frozen one"
             )
-        return self.policy.admit(due, annotated, self.entries, _rows(key))
+        admission = self.policy.admit(due, annotated, self.entries, _rows(key))
+        if not self.policy.needs_quality:
+            return admission
+        if quality is None:
+            raise ValueError(f"memory {self.policy.options.memory}: expected the quality of the frame's masks "
+                             "(inference.quality.frame_quality), found none; give it to `admit`")
+        return self.policy.judge(admission, annotated, quality, self.entries)
 
     def read(self, key: Tensor, now: int) -> Readout:
         """`find`, and the readout of every object."""
@@ -111,7 +129,7 @@ class MemoryBank:
     def write(
         self, key: Tensor, values: Tensor, now: int, admission: Admission, owner: Tensor | None = None
     ) -> None:
-        """Store a frame's key [C_k, h, w] and values [objects, C_v, h, w], of video frame `now`.
+        """Store the key [C_k, h, w] and the values [objects, C_v, h, w] of the frame that was offered, number `now`.
 
         owner: [h, w], 1 + the object that each cell shows, or 0. The previous temporary frame ends here. A write that
         would exceed the capacity first evicts exactly as many entries as it needs; its own entries never compete.
@@ -121,7 +139,7 @@ class MemoryBank:
         cells = torch.arange(len(key), device=key.device)
         entries, size, self.cells = self.entries, self.cells, len(key)
         if entries is None:
-            entries = self.entries = Entries((self.frames or 4) * self.cells, key, values)
+            entries = self.entries = Entries((self.frames or 4) * self.cells, key, values, self.policy.needs_quality)
         elif self.cells != size:
             self._fit(entries, now)
         entries.temporary = 0
@@ -135,7 +153,8 @@ class MemoryBank:
         if entries.held + appended > entries.rows:
             entries.grow(entries.held + appended)
         fresh = torch.arange(entries.held, entries.held + appended, device=key.device)
-        entries.write(torch.cat([evicted, fresh]), key, values, now, cells, owner)
+        quality = self.quality if self.policy.needs_quality else None
+        entries.write(torch.cat([evicted, fresh]), key, values, now, cells, owner, quality)
         if store:
             entries.held += appended
         else:
@@ -155,6 +174,7 @@ class MemoryBank:
             self.entries = None
             self.policy.reset()
             return
+        self.policy.forget(obj)
         entries.forget_object(obj)
         useful = entries.has_value(0)             # all others are older than every object that is left
         if not bool(useful.all()):
@@ -162,7 +182,10 @@ class MemoryBank:
 
     def state(self) -> dict[str, Any]:
         """All that a bank with the same options needs to continue from here: copies of tensors, and plain values."""
-        policy = {name: value for name, value in vars(self.policy).items() if name != "options"}
+        policy = {
+            name: value.clone() if isinstance(value, Tensor) else value
+            for name, value in vars(self.policy).items() if name != "options"
+        }
         return {
             "made": self._made(), "policy": policy, "cells": self.cells, "frozen": self.frozen,
             "entries": None if self.entries is None else self.entries.state(),
@@ -172,7 +195,9 @@ class MemoryBank:
         """Continue from a `state`. Raises MemoryConfigError if it comes from a bank with other options."""
         if state["made"] != self._made():
             raise MemoryConfigError(f"expected the state of a bank {self._made()}, found one of {state['made']}")
-        vars(self.policy).update(state["policy"])
+        vars(self.policy).update(
+            (name, value.to(device) if isinstance(value, Tensor) else value) for name, value in state["policy"].items()
+        )
         self.cells, self.frozen = state["cells"], state["frozen"]
         self.entries = None if state["entries"] is None else Entries.restored(state["entries"], device)
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
-from model.precision import at_least_float32, supported_dtype
+from inference.quality import Quality
+from model.precision import supported_dtype
 
 BACKGROUND = 0      # `owner` of an entry that shows no object
 
@@ -43,8 +43,11 @@ class Entries:
     owner = Column(torch.int64)         # 1 + the object that it shows, or BACKGROUND
     usage = Column(torch.float64)       # what the policy counts; float32 on a device without float64
 
-    def __init__(self, rows: int, key: Tensor, values: Tensor) -> None:
-        """Allocate `rows` rows for keys like `key` [HW, C_k] and values like `values` [objects, HW, C_v]."""
+    def __init__(self, rows: int, key: Tensor, values: Tensor, with_quality: bool = False) -> None:
+        """Allocate `rows` rows for keys like `key` [HW, C_k] and values like `values` [objects, HW, C_v].
+
+        with_quality: also for the quality of each object's mask in the frame of the entry.
+        """
         self.held = 0                                    # stored entries
         self.temporary = 0                               # rows after them that hold the temporary frame
         self.since: list[int] = []                       # of each object: the frame of the first write that knew it
@@ -52,6 +55,8 @@ class Entries:
             name: torch.zeros(rows, dtype=supported_dtype(dtype, key.device), device=key.device)
             for name, dtype in self.columns.items()
         }
+        if with_quality:                                 # [rows, objects, 2]: area and confidence
+            self.buffers["quality"] = torch.zeros(rows, 0, 2, device=key.device)
         self._values: list[Tensor] = []
         self._value_like = values.new_empty(0, values.shape[2])
 
@@ -84,6 +89,13 @@ class Entries:
     def objects(self) -> int:
         return len(self._values)
 
+    @property
+    def quality(self) -> Quality:
+        """Of the masks of the frame that each stored entry comes from, [held, objects]; objects that were unknown then
+        count as empty. Held only for policies that need it."""
+        area, confidence = self.buffers["quality"][: self.held].unbind(2)
+        return Quality(area, confidence)
+
     def values(self, obj: int) -> Tensor:
         """[visible, C_v]; rows written before the object appeared hold nothing meaningful (see `has_value`)."""
         return self._values[obj][: self.visible]
@@ -97,10 +109,15 @@ class Entries:
         for _ in range(self.objects, objects):          # zeros, since a read multiplies them by a weight of zero
             self._values.append(self._value_like.new_zeros(self.rows, self._value_like.shape[1]))
             self.since.append(now)
+        if (quality := self.buffers.get("quality")) is not None:
+            new = quality.new_zeros(self.rows, self.objects - quality.shape[1], 2)
+            self.buffers["quality"] = torch.cat([quality, new], 1)
 
     def forget_object(self, obj: int) -> None:
         """Drop the values of object `obj`, and what it owns becomes background. The objects after it move up by one."""
         del self._values[obj], self.since[obj]
+        if (quality := self.buffers.get("quality")) is not None:
+            self.buffers["quality"] = torch.cat([quality[:, :obj], quality[:, obj + 1 :]], 1)
         known, owner = self.buffers["known"], self.buffers["owner"]
         own = BACKGROUND + 1 + obj
         self.buffers["known"] = known - (known > obj).to(known.dtype)
@@ -108,11 +125,12 @@ class Entries:
 
     def write(
         self, rows: Tensor, key: Tensor, values: Tensor, now: int, cells: Tensor | None = None,
-        owner: Tensor | None = None,
+        owner: Tensor | None = None, quality: Quality | None = None,
     ) -> None:
         """Fill `rows` [n] with key [n, C_k] and values [objects, n, C_v] of frame `now`.
 
         cells: [n] raster indices (None: a whole frame's, in order); owner: [n] (None: unknown, all background).
+        quality: of the frame's masks, for entries that hold it.
         """
         self.add_objects(len(values), now)
         cells = torch.arange(len(rows), device=rows.device) if cells is None else cells
@@ -120,6 +138,8 @@ class Entries:
             "key": key, "written": now, "cell": cells, "known": len(values),
             "owner": BACKGROUND if owner is None else owner, "usage": 0,
         }
+        if quality is not None:
+            content["quality"] = torch.stack([quality.area, quality.confidence], 1)
         for name, buffer in self.buffers.items():
             _assign(buffer, rows, content[name])
         for buffer, value in zip(self._values, values, strict=True):
@@ -141,31 +161,6 @@ class Entries:
     def decay_usage(self, factor: float) -> None:
         """Multiply all usage by `factor`."""
         self.buffers["usage"][: self.visible] *= factor
-
-    def blend(self, rows: Tensor, key: Tensor, values: Tensor, share: float) -> None:
-        """Stored rows become share * themselves + (1 - share) * the new key [n, C_k] and values [objects, n, C_v].
-
-        Several new ones for one row enter as their mean. If a row has no value for an object, it takes the new one.
-        """
-        rows, group = rows.unique(return_inverse=True)
-        count = torch.zeros_like(rows).index_add_(0, group, torch.ones_like(group))[:, None]
-
-        def mean(x: Tensor) -> Tensor:
-            x = at_least_float32(x)
-            return x.new_zeros(len(rows), x.shape[1]).index_add_(0, group, x) / count
-
-        keys = self.buffers["key"]
-        keys[rows] = share * keys[rows] + (1 - share) * mean(key)
-        for obj, new in enumerate(values):
-            old, buffer = self.has_value(obj)[rows, None], self._values[obj]
-            merged = share * at_least_float32(buffer[rows]) + (1 - share) * mean(new)
-            buffer[rows] = torch.where(old, merged, mean(new)).to(buffer.dtype)
-        _assign(self.buffers["known"], rows, len(values))
-
-    def mix_values(self, obj: int, rows: Tensor, sources: Tensor, weights: Tensor) -> None:
-        """Values of object `obj` in `rows` [n] become the weighted sums of those in `sources` [n, k]."""
-        buffer = self._values[obj]
-        buffer[rows] = embedding_bag(sources, buffer, mode="sum", per_sample_weights=weights.to(buffer.dtype))
 
     def grow(self, rows: int) -> None:
         """Reallocate to at least `rows` rows, doubling, so that n writes cost O(n)."""

@@ -6,13 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from inference.memory.blending import blend, mix_values
 from inference.memory.entries import Entries
 from inference.memory.options import MemoryOptions
 from inference.memory.policies import LeastFrequentlyUsed
 from model.grouped_search import match
+from model.matching import TopK
 
 _ALIKE = 0.95          # cosine from which on a new key counts as the same as an old one
 _OLD_SHARE = 0.8       # weight of the old entry in the running mean
+_PUBLISHED_SHARE = 0.9
+_USED = 0.001          # softmax weight above which a query cell uses an entry
 _NEIGHBORS = 20       # entries that a prototype's value is drawn from
 
 
@@ -36,8 +40,27 @@ class AdaptiveFeatureBank(LeastFrequentlyUsed, name="afb"):
             nearest.append(index)
         alike = torch.cat(best) >= _ALIKE
         cells = alike.nonzero()[:, 0]
-        entries.blend(torch.cat(nearest)[cells], key[cells], values[:, cells], _OLD_SHARE)
+        self.blend(entries, torch.cat(nearest)[cells], key[cells], values[:, cells])
         return ~alike
+
+    def blend(self, entries: Entries, rows: Tensor, key: Tensor, values: Tensor) -> None:
+        blend(entries, rows, key, values, _OLD_SHARE)
+
+
+class PublishedFeatureBank(AdaptiveFeatureBank, name="afb_published"):
+    """`afb` with the numbers of its source: a slower mean, of directions, and usage by softmax weight.
+
+    Source: AFB-URR (Liang et al. 2020). As `afb`, but an entry that absorbs a new one becomes 0.9 * old + 0.1 * new;
+    the blended keys and values are unit vectors, and the length of the old ones is kept. The usage index counts the
+    query cells in which the softmax weight of the entry exceeds 0.001. Simplified: several new entries for one old
+    enter as their mean, and the softmax is over the top-k.
+    """
+
+    def blend(self, entries: Entries, rows: Tensor, key: Tensor, values: Tensor) -> None:
+        blend(entries, rows, key, values, _PUBLISHED_SHARE, directions=True)
+
+    def use(self, entries: Entries, matches: TopK, now: int) -> None:
+        entries.use(matches.indices, matches.weights > _USED, log=True)
 
 
 class Consolidation(LeastFrequentlyUsed, name="consolidate"):
@@ -64,6 +87,6 @@ class Consolidation(LeastFrequentlyUsed, name="consolidate"):
                 keys = entries.keys[: entries.held]
                 found = match(keys[sources], keys[prototypes], _NEIGHBORS)[0]
                 for obj in alike:
-                    entries.mix_values(obj, prototypes, sources[found.indices], found.weights)
+                    mix_values(entries, obj, prototypes, sources[found.indices], found.weights)
         self.consolidated = now - 1                        # all that is held was written before `now`
         return leaving

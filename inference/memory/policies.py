@@ -1,8 +1,9 @@
 """What a memory bank keeps and what it forgets: the thesis's three banks. `bank.py` stores the entries.
 
-A policy answers four questions. Is this frame stored (`admit`)? What does a read say about the entries (`use`)? How
-much is an entry worth (`score`: the lowest leave first; equal ones by older write, then raster order)? Which entries
-leave last (`protected`)? More policies are in the files beside this one; docs/MEMORY.md shows how to add another.
+A policy answers four questions. Is this frame stored (`admit`; `judge` if that depends on its masks)? What does a read
+say about the entries (`use`)? How much is an entry worth (`score`: the lowest leave first; equal ones by older write,
+then raster order)? Which entries leave last (`protected`)? More policies are in the files beside this one;
+docs/MEMORY.md shows how to add another.
 """
 
 from enum import Enum
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from inference.memory.entries import Entries
 from inference.memory.options import POLICIES, MemoryOptions
+from inference.quality import FrameQuality
 from model.matching import TopK
 
 
@@ -34,6 +36,7 @@ class Policy:
     title: ClassVar[str]                     # its name in tables
     default_frames: int | None = None        # capacity if none is given; None: unbounded
     temporary_frames = False                 # whether frames between two memory frames are held as temporary ones
+    needs_quality: ClassVar[bool] = False    # whether it is told how good the masks are: `judge`, `entries.quality`
     one_size: ClassVar[bool] = False         # whether all frames must have one size: it compares them cell by cell
     ignores: ClassVar[frozenset[str]] = frozenset({"index", "seed"})    # memory options without effect on this policy
     kept: tuple[int, ...] = ()               # video frames whose entries leave last, besides those protected
@@ -50,6 +53,11 @@ class Policy:
         self.reset()
 
     @property
+    def not_stored(self) -> Admission:
+        """What happens to a frame that is not stored."""
+        return Admission.TEMPORARY if self.temporary_frames else Admission.SKIP
+
+    @property
     def smallest_capacity(self) -> int:
         """Frames that a capacity must at least allow: one, the temporary one, and the protected one."""
         return 1 + self.temporary_frames + self.options.protect_first
@@ -63,9 +71,19 @@ class Policy:
         due: at least `memory_every` frames have passed since the last write. annotated: such frames are always stored
         (docs/METHOD.md). entries: None while the bank is empty.
         """
-        if due or annotated:
-            return Admission.STORE
-        return Admission.TEMPORARY if self.temporary_frames else Admission.SKIP
+        return Admission.STORE if due or annotated else self.not_stored
+
+    def judge(
+        self, admission: Admission, annotated: bool, quality: FrameQuality, entries: Entries | None
+    ) -> Admission:
+        """What happens to the current frame after all: called after `admit`, for every frame, if `needs_quality`.
+
+        admission: what `admit` said. quality: of the frame's masks; that of the frames held is `entries.quality`.
+        """
+        return admission
+
+    def forget(self, obj: int) -> None:
+        """Forget what is remembered of object `obj` beside its entries; the objects after it move up by one."""
 
     def use(self, entries: Entries, matches: TopK, now: int) -> None:
         """Called after video frame `now` has read the bank; `matches` are its top-k over all visible rows."""
