@@ -182,6 +182,11 @@ class VideoSegmenter:
         return mask_quality(probabilities)
 
     @property
+    def key(self) -> Tensor | None:
+        """[C_k, h, w], the key of the last frame; None before the first annotation."""
+        return self._key
+
+    @property
     def mean_key(self) -> Tensor | None:
         """[C_k] float32, the key of the last frame, mean over its cells; None before the first annotation."""
         return None if self._key is None else self._key.mean((1, 2), dtype=torch.float32)

@@ -4,11 +4,12 @@
     python scripts/policy_lab.py replay --keys runs/keys --output runs/lab
     python scripts/policy_lab.py correlate --replay runs/lab --runs runs/every5 runs/lfu1 runs/lfu2
 
-`keys` encodes every frame's key once (about 0.2 MB a frame at 480p) and stores the annotations at stride 16. `replay`
-runs every policy at every capacity over them, in lockstep, and writes lab.md, lab.csv and lab.png: the unbounded bank's
-attention that each retains, beside the most that any bank could, and how well it carries the first mask on. `correlate`
-says how well these numbers order banks as full evaluations do. If a command was
-stopped, run it again to resume.
+`keys` encodes every frame's key once (about 0.2 MB a frame at 480p) and stores the annotations at stride 16. It also
+segments the videos with the unbounded bank, since some policies need to know how good the masks are. `replay` runs
+every policy at every capacity over them, in lockstep, and writes lab.md, lab.csv and lab.png: the unbounded bank's
+attention that each retains, beside the most that any bank could, and how well it carries the first mask on.
+`correlate` says how well these numbers order banks as full evaluations do. If a command was stopped, run it again to
+resume.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from inference.commands import command
 from inference.data_options import DavisOptions
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
 from inference.lab.keys import KeyFolder, encode_videos
-from inference.lab.replay import DEFAULT_ROWS, OF_A_ROW, ROWS, LabOptions
+from inference.lab.replay import DEFAULT_ROWS, OF_A_ROW, QUALITY_ROWS, ROWS, LabOptions
 from inference.lab.replay_report import MAIN, capacity_table, write_page
 from inference.lab.study import ReplayFolder, replay_videos
 from inference.memory import MemoryOptions, build_memory
@@ -43,6 +44,8 @@ class KeyOptions(Options):
     weights: Path = option(
         help="network: own or published STCN layout, or compact, which comes with the repository", metavar="FILE")
     keys: Path = option(help="folder for the keys", metavar="DIR")
+    no_quality: bool = option(
+        False, "keys alone, in a third of the time; policies that need the quality of masks cannot be replayed")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class ReplayOptions(Options):
     keys: Path = option(help="folder of keys", metavar="DIR")
     output: Path = option(help="folder for the results", metavar="DIR")
     sequences: tuple[str, ...] | None = option(None, "replay only these videos", metavar="NAME")
-    policies: tuple[str, ...] = option(
-        DEFAULT_ROWS, f"some of {', '.join(ROWS)} (default: those with a capacity)", metavar="NAME", choices=ROWS)
+    policies: tuple[str, ...] | None = option(
+        None, f"some of {', '.join(ROWS)} (default: those with a capacity)", metavar="NAME", choices=ROWS)
     capacities: tuple[int, ...] = option((1, 2, 3, 4, 6, 8), "in frames", metavar="N", minimum=1)
     workers: int = option(os.cpu_count() or 1, "processes", metavar="N", minimum=1)
 
@@ -86,20 +89,29 @@ def keys(options: Parsed) -> None:
     }
     folder = KeyFolder.open(given.keys, settings)
     segmenter = VideoSegmenter(network, build_memory("every_k"), precision=runtime.precision)
-    encode_videos(sequences, segmenter, folder, short_side)
+    encode_videos(sequences, segmenter, folder, short_side, not given.no_quality)
     print(f"{given.keys}: the keys of {len(folder.videos)} videos")
 
 
 def replay(options: Parsed) -> None:
     given = options[ReplayOptions]
     folder = KeyFolder.read(given.keys)
-    lab = LabOptions(given.policies, given.capacities, options[MemoryOptions])
     videos = folder.chosen(given.sequences)
+    lab = LabOptions(given.policies or _default_rows(folder, videos), given.capacities, options[MemoryOptions])
     results = replay_videos(folder, videos, lab, ReplayFolder(given.output), given.workers)
     write_page(given.output, results)
     for measure in MAIN:
         print(capacity_table(results, measure).markdown(), end="\n\n")
     print(f"wrote {given.output / 'lab.md'}, lab.csv and lab.png beside it")
+
+
+def _default_rows(folder: KeyFolder, videos: list[str]) -> tuple[str, ...]:
+    """All rows with a capacity that these keys allow; says which do not."""
+    if folder.has_quality(videos):
+        return DEFAULT_ROWS
+    print(f"{folder.root}: {', '.join(QUALITY_ROWS)} are left out, since they need the quality of the masks; run "
+          "`keys` again to add it")
+    return tuple(row for row in DEFAULT_ROWS if row not in QUALITY_ROWS)
 
 
 def correlate(options: Parsed) -> None:

@@ -1,10 +1,13 @@
 """The lab's replay keeps what evaluations keep; nothing beats its bound; measures by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from dataset.davis import davis_sequences
+from dataset.errors import DatasetError
 from dataset.synthetic import make_davis
 from inference import VideoSegmenter, build_memory
 from inference.lab import contestant as measures
@@ -13,8 +16,9 @@ from inference.lab.clairvoyant import retained_bound
 from inference.lab.correlation import spearman
 from inference.lab.keys import VideoKeys, cell_shares, encode_video
 from inference.lab.lookup_bank import LabBank, SharedReads
-from inference.lab.replay import CLAIRVOYANT, DEFAULT_ROWS, ROWS, UNBOUNDED, LabOptions, Replay
+from inference.lab.replay import CLAIRVOYANT, DEFAULT_ROWS, QUALITY_ROWS, ROWS, UNBOUNDED, LabOptions, Replay
 from inference.memory import Admission, MemoryOptions
+from inference.views import View, ViewSegmenter
 from model.cells import cell_owners, owners
 from model.grouped_search import match
 from model.matching import dense_weights
@@ -31,7 +35,14 @@ def video(frames=25, seed=0, objects=1, drift=0.4):
     steps = drift * torch.randn(frames, KEY, *CELLS, generator=generator)
     steps[0] = torch.randn(KEY, *CELLS, generator=generator)
     shares = torch.rand(frames, objects + 1, *CELLS, generator=generator).mul(4).softmax(1)[:, 1:]
-    return VideoKeys(f"video-{seed}", steps.cumsum(0).numpy().astype(np.float16), shares.numpy().astype(np.float16))
+    quality = np.stack([recorded(random_quality(objects, 100 * seed + now)) for now in range(frames)])
+    keys, shares = (array.numpy().astype(np.float16) for array in (steps.cumsum(0), shares))
+    return VideoKeys(f"video-{seed}", keys, shares, quality)
+
+
+def recorded(quality):
+    """As a file of keys has it, [3, objects]."""
+    return torch.stack([quality.area, quality.confidence, quality.box_share]).numpy()
 
 
 def options(rows=DEFAULT_ROWS, capacities=(1, 2, 4), every=2, top_k=4):
@@ -64,6 +75,9 @@ def test_a_shared_read_equals_the_plain_match_and_keeps_the_same_entries(row, fr
     keys = torch.from_numpy(video().keys).float()
     cells = keys.flatten(2).transpose(1, 2)
     reads = SharedReads(reference.Reference(cells, 2, 4))
+    if row == "strided" and frames == 1:
+        assert options((row,), (frames,)).banks(row) == []       # it needs two
+        return
     plain, lab = (next(bank for bank in options((row,), (frames,)).banks(row)) for _ in range(2))
     lab = LabBank(lab, reads)
     for expected, found in zip(drive(plain, keys, 2), drive(lab, keys, 2, reads), strict=True):
@@ -97,23 +111,52 @@ def replayed(root, tiny_network):
     """A lab's replay of a clip, with keys in fp32, as the segmenter below has them."""
     segmenter = VideoSegmenter(tiny_network, build_memory("every_k"))
     sequence = davis_sequences(root)[0]
-    replay = Replay(encode_video(sequence, segmenter, dtype=np.float32), options(capacities=(2, 3)))
+    keys = encode_video(sequence, segmenter, dtype=np.float32)
+    replay = Replay(keys, options([row for row in DEFAULT_ROWS if row not in QUALITY_ROWS], (2, 3)))
     replay.run()
-    return sequence, {(one.row, one.bank.frames): one.bank for one in replay.contestants}
+    return sequence, keys, {(one.row, one.bank.frames): one.bank for one in replay.contestants}
 
 
 @pytest.mark.parametrize("row", [
-    row if row in ("lfu", "novelty") else pytest.param(row, marks=pytest.mark.slow) for row in DEFAULT_ROWS
+    row if row in ("lfu", "recover") else pytest.param(row, marks=pytest.mark.slow) for row in DEFAULT_ROWS
 ])
 def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, tiny_network):
-    sequence, banks = replayed
+    """If it is told the same quality of masks."""
+    sequence, keys, banks = replayed
     policy, more = ROWS[row]
     for frames in (2, 3):
-        memory = build_memory(policy, frames, 4, **more)
+        memory, told = build_memory(policy, frames, 4, **more), []
+        memory.watched = row in QUALITY_ROWS
         segmenter = VideoSegmenter(tiny_network, memory, memory_every=2)
         for frame in sequence:
             segmenter.step(frame.image, frame.annotation)
+            told += [recorded(memory.quality)] if memory.watched else []
+        if told:
+            replay = Replay(replace(keys, quality=np.stack(told)), options((row,), (frames,)))
+            replay.run()
+            banks = {(one.row, one.bank.frames): one.bank for one in replay.contestants}
         assert survivors(memory) == survivors(banks[row, frames])
+
+
+def test_keys_are_the_same_with_the_quality_of_masks_which_is_that_of_the_unbounded_bank(root, tiny_network):
+    sequence = davis_sequences(root)[1]
+    plain, full = (
+        encode_video(sequence, VideoSegmenter(tiny_network, build_memory("every_k")), 40, with_quality=quality)
+        for quality in (False, True)
+    )
+    assert np.array_equal(plain.keys, full.keys)
+    assert np.array_equal(plain.shares, full.shares)
+    assert plain.quality is None
+    segmenter = ViewSegmenter([VideoSegmenter(tiny_network, build_memory("every_k"))], (View(40),))
+    segmenter.segmenters[0].memory.watched = True
+    for frame, expected in zip(sequence, full.quality, strict=True):
+        segmenter.step(frame.image, frame.annotation)
+        assert np.array_equal(recorded(segmenter.segmenters[0].memory.quality), expected)
+
+
+def test_a_row_that_needs_the_quality_of_masks_says_so_if_it_was_not_recorded():
+    with pytest.raises(DatasetError, match="video-0: expected keys with the quality of the masks for qdmn, dam, found n"):
+        Replay(replace(video(5), quality=None), options(("lfu", "qdmn", "dam")))
 
 
 @pytest.mark.slow

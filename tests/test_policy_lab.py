@@ -57,6 +57,23 @@ def test_keys_are_stored_once_and_refused_to_other_weights(root, weights, stored
     assert "choose another --keys" in error
 
 
+def test_keys_of_an_earlier_version_lack_the_quality_of_masks(root, weights, tmp_path, capsys):
+    """Until they are made again."""
+    make_keys(root, weights, tmp_path / "keys", "--no-quality", "--sequences", "clip-001")
+    record = json.loads((tmp_path / "keys/keys.json").read_text())
+    del record["videos"]["clip-001"]["quality"]
+    (tmp_path / "keys/keys.json").write_text(json.dumps(record))
+    run = ["replay", "--keys", str(tmp_path / "keys"), "--capacities", "2", "--workers", "1"]
+    policy_lab.main([*run, "--output", str(tmp_path / "old")])
+    assert "keys: dam, quality_fifo, qdmn, recover are left out, since they need the quality" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        policy_lab.main([*run, "--output", str(tmp_path / "none"), "--policies", "fifo", "qdmn"])
+    assert "expected keys with the quality of the masks for qdmn, found none" in capsys.readouterr().err
+    make_keys(root, weights, tmp_path / "keys", "--sequences", "clip-001")
+    policy_lab.main([*run, "--output", str(tmp_path / "new"), "--policies", "fifo", "qdmn"])
+    assert "qdmn: told the quality of the masks that the unbounded bank" in (tmp_path / "new/lab.md").read_text()
+
+
 @pytest.mark.slow
 def test_a_stopped_replay_resumes_and_ends_with_the_same_bytes(stored, tmp_path):
     whole = replay(stored, tmp_path / "whole")

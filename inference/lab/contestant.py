@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inference.lab.lookup_bank import LabBank
 from inference.memory import Admission
+from inference.quality import FrameQuality
 from inference.scoring.metrics import region_similarity
 from model.cells import cell_owners
 
@@ -46,10 +47,10 @@ class Contestant:
         """Read with the key [C_k, h, w] of frame `now` and keep the labels."""
         self.labels = self.bank.read(key, now).values[:, 0]
 
-    def write(self, key: Tensor, now: int) -> None:
+    def write(self, key: Tensor, now: int, quality: FrameQuality | None = None) -> None:
         """Offer the frame to the bank, as `VideoSegmenter` does."""
         due = self.last_write is None or now - self.last_write >= self.memory_every
-        admission = self.bank.admit(key, due, annotated=now == 0)
+        admission = self.bank.admit(key, due, now == 0, quality)
         if admission is not Admission.SKIP:
             evidence = self.labels if now else self.labels.ceil()          # an annotation is certain to the pixel
             self.bank.write(key, self.labels[:, None], now, admission, cell_owners(evidence))

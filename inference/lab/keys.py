@@ -1,6 +1,7 @@
 """The keys of whole videos on disk. They depend on the frames alone, so every policy can be replayed over them.
 
-A folder of keys holds `<video>.npz` per finished video and `keys.json`: what the keys depend on, and sizes.
+A folder of keys holds `<video>.npz` per finished video and `keys.json`: what the keys depend on, and sizes. The quality
+of masks depends on the bank: what is stored is that of the masks that the unbounded bank makes (docs/MEMORY.md).
 """
 
 import zipfile
@@ -26,7 +27,7 @@ from dataset.masks import VOID, labels_in, read_labels
 from inference.run.read_ahead import ReadAhead
 from inference.run.record import read_record, refuse_other_settings, write_json
 from inference.segmenter import VideoSegmenter
-from inference.views import View
+from inference.views import View, ViewSegmenter
 from model.cells import cell_means
 from model.geometry import padding
 
@@ -38,6 +39,7 @@ class VideoKeys:
     name: str
     keys: np.ndarray       # [T, C_k, h, w] float16
     shares: np.ndarray     # [T, objects, h, w] float16: each object's share of a cell's pixels; [1, ...] without truth
+    quality: np.ndarray | None = None      # [T, 3, objects] float32: the fields of FrameQuality; None: not recorded
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -70,17 +72,27 @@ class KeyFolder:
     def file(self, name: str) -> Path:
         return self.root / f"{name}.npz"
 
-    def finished(self, name: str) -> bool:
-        return name in self.videos and self.file(name).is_file()
+    def finished(self, name: str, with_quality: bool = False) -> bool:
+        """Whether there are keys of the video, and the quality of its masks if that is asked for."""
+        complete = name in self.videos and (not with_quality or self.has_quality([name]))
+        return complete and self.file(name).is_file()
+
+    def has_quality(self, names: Sequence[str]) -> bool:
+        """Whether the quality of the masks of all these videos is there; earlier versions did not record it."""
+        return all(self.videos[name].get("quality", False) for name in names)
 
     def add(self, video: VideoKeys) -> None:
         """Write a video's keys; the file appears complete or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, Any] = {"keys": video.keys, "shares": video.shares}
+        if video.quality is not None:
+            arrays["quality"] = video.quality
         with atomic_write(self.file(video.name)) as partial, open(partial, "wb") as file:
-            np.savez(file, keys=video.keys, shares=video.shares)
+            np.savez(file, **arrays)
         self.videos[video.name] = {
             "frames": len(video), "cells": list(video.keys.shape[2:]), "key_dim": video.keys.shape[1],
             "objects": video.shares.shape[1], "ground_truth": len(video.shares) == len(video),
+            "quality": video.quality is not None,
         }
         write_json(self.root / "keys.json", {"settings": self.settings, "videos": self.videos})
 
@@ -96,33 +108,35 @@ class KeyFolder:
         """Raises DatasetError if the file is missing or damaged."""
         try:
             with np.load(self.file(name)) as arrays:
-                return VideoKeys(name, arrays["keys"], arrays["shares"])
+                return VideoKeys(name, arrays["keys"], arrays["shares"], arrays.get("quality"))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             raise DatasetError(f"{self.file(name)}: expected the keys of a video, found no file or a damaged one; "
                                "remove it and make the keys again") from None
 
 
 def encode_videos(
-    sequences: Sequence[FolderSequence], segmenter: VideoSegmenter, folder: KeyFolder, short_side: int = 0
+    sequences: Sequence[FolderSequence], segmenter: VideoSegmenter, folder: KeyFolder, short_side: int = 0,
+    with_quality: bool = False,
 ) -> None:
     """Add the keys of every sequence that the folder lacks."""
-    done = [sequence for sequence in sequences if folder.finished(sequence.name)]
+    done = [sequence for sequence in sequences if folder.finished(sequence.name, with_quality)]
     bar = tqdm(total=sum(map(len, sequences)), initial=sum(map(len, done)), unit="frame", desc="keys",
                dynamic_ncols=True, mininterval=0.5)
     with bar:
         for sequence in sequences:
             if sequence not in done:
                 bar.set_postfix_str(sequence.name, refresh=False)
-                folder.add(encode_video(sequence, segmenter, short_side, bar=bar))
+                folder.add(encode_video(sequence, segmenter, short_side, bar=bar, with_quality=with_quality))
 
 
 def encode_video(
     sequence: FolderSequence, segmenter: VideoSegmenter, short_side: int = 0, dtype: type = np.float16,
-    bar: "tqdm[Any] | None" = None,
+    bar: "tqdm[Any] | None" = None, with_quality: bool = False,
 ) -> VideoKeys:
     """Keys as the segmenter makes them, and the annotations at their resolution.
 
-    The objects are those of the first annotation. Raises DatasetError if it shows none, and for a single frame.
+    The objects are those of the first annotation. with_quality: segment the video, with the segmenter's bank, and keep
+    the quality of its masks. Raises DatasetError if the first annotation shows no object, and for a single frame.
     """
     if len(sequence) < 2:
         raise DatasetError(f"{sequence.frames[0]}: expected a video of two frames or more, found only this one; leave "
@@ -130,13 +144,22 @@ def encode_video(
     truth = has_full_ground_truth(sequence)
     keys: list[np.ndarray] = []
     shares: list[np.ndarray] = []
+    quality: list[np.ndarray] = []
     objects: list[int] = []
+    segmenter.reset()
     with closing(ReadAhead(sequence)) as frames:
         for index, frame in enumerate(frames):
             native = frame.image.shape[:2]
             size = View(short_side).size(*native)
-            image = frame.image if size == native else cv2.resize(frame.image, size[::-1], interpolation=cv2.INTER_AREA)
-            keys.append(segmenter.encode(image).features.key[0].cpu().numpy().astype(dtype))
+            if with_quality:
+                given = None if index else _first_labels(sequence, frame)
+                key, told = _segmented(segmenter, View(short_side), frame.image, given)
+                quality.append(told)
+            else:
+                shrunk = size != native
+                image = cv2.resize(frame.image, size[::-1], interpolation=cv2.INTER_AREA) if shrunk else frame.image
+                key = segmenter.encode(image).features.key[0]
+            keys.append(key.numpy(force=True).astype(dtype))
             if index == 0 or truth:
                 labels = _true_labels(sequence, index, native) if index else _first_labels(sequence, frame)
                 objects = objects or [number for number in labels_in(labels) if number > 0]
@@ -144,7 +167,19 @@ def encode_video(
                 shares.append(cell_shares(labels, objects).numpy().astype(np.float16))
             if bar is not None:
                 bar.update()
-    return VideoKeys(sequence.name, np.stack(keys), np.stack(shares))
+    return VideoKeys(sequence.name, np.stack(keys), np.stack(shares), np.stack(quality) if quality else None)
+
+
+def _segmented(
+    segmenter: VideoSegmenter, view: View, image: np.ndarray, given: np.ndarray | None
+) -> tuple[Tensor, np.ndarray]:
+    """The key of the next frame of a video, and the quality that a memory policy is told, [3, objects]."""
+    segmenter.memory.watched = True
+    ViewSegmenter([segmenter], (view,)).step(image, given)
+    key, quality = segmenter.key, segmenter.memory.quality
+    assert key is not None, "the first frame shows an object"
+    assert quality is not None
+    return key, torch.stack([quality.area, quality.confidence, quality.box_share]).numpy(force=True)
 
 
 def cell_shares(labels: np.ndarray, numbers: list[int]) -> Tensor:

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dataset.errors import DatasetError
 from inference.lab.clairvoyant import Clairvoyant, retained_bound
 from inference.lab.contestant import Contestant, Outcome, most_likely
 from inference.lab.keys import VideoKeys
 from inference.lab.lookup_bank import LabBank, SharedReads
 from inference.lab.reference import Reference
 from inference.memory import INDICES, POLICIES, MemoryBank, MemoryConfigError, MemoryOptions, build_memory, make_bank
+from inference.quality import FrameQuality
 
 UNBOUNDED, BOUND, CLAIRVOYANT = "unbounded", "bound", "clairvoyant"     # rows of every table
 
@@ -24,6 +26,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 OF_A_ROW = ("memory", "memory_frames", "index")        # memory options that differ between the rows
 DEFAULT_ROWS = tuple(name for name, (policy, _) in ROWS.items() if POLICIES[policy].default_frames is not None)
+QUALITY_ROWS = tuple(name for name, (policy, _) in ROWS.items() if POLICIES[policy].needs_quality)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,14 @@ class Replay:
 
     Args:
         tick: called after each frame that the unbounded bank has read, and again after each that all banks have read.
+    Raises DatasetError for a row that needs the quality of the masks if that was not recorded.
     """
 
     def __init__(self, video: VideoKeys, options: LabOptions, tick: Callable[[], object] = lambda: None) -> None:
         self.video, self.options, self.tick = video, options, tick
+        if video.quality is None and (lacking := [row for row in options.rows if row in QUALITY_ROWS]):
+            raise DatasetError(f"{video.name}: expected keys with the quality of the masks for {', '.join(lacking)}, "
+                               "found none; run `keys` again, or leave these out of --policies")
         self.keys = torch.from_numpy(video.keys).float()              # [T, C_k, h, w]
         self.shares = torch.from_numpy(video.shares).float()          # [T, objects, h, w], or [1, ...] without truth
         cells = self.keys.flatten(2).transpose(1, 2).contiguous()     # [T, HW, C_k]
@@ -105,7 +112,7 @@ class Replay:
                 for contestant in self.contestants:
                     contestant.measure(now, self.unbounded.labels, truth)
             for contestant in self.contestants:
-                contestant.write(key, now)
+                contestant.write(key, now, self._quality(now))
             self.tick()
         bounds = {frames: retained_bound(self.reference, frames) for frames in self.options.capacities}
         results = [self._result(contestant, bounds) for contestant in self.contestants]
@@ -117,6 +124,10 @@ class Replay:
 
     def _contestant(self, row: str, bank: MemoryBank) -> Contestant:
         return Contestant(row, LabBank(bank, self.reads), self.options.memory.memory_every, self.shares[0])
+
+    def _quality(self, now: int) -> FrameQuality | None:
+        """Of the masks of a frame, as they were recorded."""
+        return None if self.video.quality is None else FrameQuality(*torch.from_numpy(self.video.quality[now]))
 
     def _truth(self, now: int) -> Tensor | None:
         """The labels [h, w] of a scored frame: all but the first and the last, as in DAVIS."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataset.files import write_text
 from inference.lab.contestant import AGES
-from inference.lab.replay import BOUND, CLAIRVOYANT, UNBOUNDED, Result
+from inference.lab.replay import BOUND, CLAIRVOYANT, QUALITY_ROWS, UNBOUNDED, Result
 from inference.report.pictures import pyplot
 from inference.report.tables import Table, number
 
@@ -93,13 +93,15 @@ def capacity_table(results: list[Result], measure: str) -> Table:
 def page(results: list[Result]) -> str:
     """lab.md: what is measured, the figure, the main measures by capacity, the table of means."""
     videos = list(dict.fromkeys(result.sequence for result in results))
+    told = [row for row in QUALITY_ROWS if any(result.policy == row for result in results)]
+    note = [f"{', '.join(told)}: told the quality of the masks that the unbounded bank makes, not of their own.", ""]
     return "\n".join([
         "# Memory policies replayed over keys", "",
         f"Means over {len(videos)} videos ({', '.join(videos)}), in per cent. Retained: share of the unbounded bank's "
         "attention whose entries are still held at that read; of bound: over the most that any bank of that capacity "
         "can retain; agreement: of the labels read with those that the unbounded bank reads; propagation J: of the "
         "first frame's mask carried on at stride 16; age: shares of the entries held by their age in frames. "
-        f"{CLAIRVOYANT}: forgets what the rest of the video attends to least.", "",
+        f"{CLAIRVOYANT}: forgets what the rest of the video attends to least.", "", *(note if told else []),
         "![Retained attention and propagation J over the capacity](lab.png)", "",
         *(text for measure in MAIN for text in (capacity_table(results, measure).markdown(), "")),
         "## All measures", "", mean_table(results).markdown(), "", "Per video: [lab.csv](lab.csv).", "",
