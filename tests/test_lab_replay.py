@@ -155,7 +155,7 @@ def test_keys_are_the_same_with_the_quality_of_masks_which_is_that_of_the_unboun
 
 
 def test_a_row_that_needs_the_quality_of_masks_says_so_if_it_was_not_recorded():
-    with pytest.raises(DatasetError, match="video-0: expected keys with the quality of the masks for qdmn, dam, found n"):
+    with pytest.raises(DatasetError, match="video-0: expected keys with the quality of the masks for qdmn, dam, "):
         Replay(replace(video(5), quality=None), options(("lfu", "qdmn", "dam")))
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import eval_davis
+from dataset.masks import read_labels
 from inference.memory import Admission, build_memory
 from inference.telemetry import moments as telemetry_moments
 from inference.telemetry.moments import MomentLog, read_telemetry
@@ -196,6 +197,17 @@ def evaluate(root, weights, output, *more):
         "--davis-root", str(root), "--weights", str(weights), "--output", str(output), "--device", "cpu",
         "--memory-every", "2", "--top-k", "5", *more,
     ])
+
+
+def test_the_quality_of_every_mask_is_recorded(run):
+    lines = read_telemetry(run / "telemetry", "clip-001").lines
+    for line in lines:
+        labels = read_labels(run / "clip-001" / f"{line['name']}.png")
+        areas = {number: each["area"] for number, each in line["quality"].items()}
+        assert areas == {str(number): (labels == number).sum() for number in range(1, 1 + len(areas))}
+        assert labels.max() <= len(areas)
+    assert all(each["confidence"] == pytest.approx(1, abs=1e-3) for each in lines[0]["quality"].values())
+    assert all(0 < each["confidence"] < 0.999 for each in lines[5]["quality"].values())
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ import numpy as np
 from dataset.files import file_named_in_errors
 from inference.memory import MemoryBank
 from inference.memory.entries import Entries
+from inference.quality import Quality
 from inference.telemetry.moments import ROW, MomentLog
 from model.matching import TopK
 
@@ -53,7 +54,7 @@ class Recorder:
     def __enter__(self) -> Self:
         self._partials[0].parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self._partials[0], "w", encoding="utf-8")
-        self.bank.observer = self._observe
+        self.bank.observer, self.bank.watched = self._observe, True
         return self
 
     def _observe(self, matches: TopK) -> None:
@@ -69,11 +70,11 @@ class Recorder:
             self.moments.add(self.frame, self.ledger.rows, evicted)
         with file_named_in_errors(self._targets[0]):
             self._file.write(json.dumps(line) + "\n")
-        self._matches = None
+        self._matches = self.bank.quality = None
         self.frame += 1
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.bank.observer = None
+        self.bank.observer, self.bank.watched = None, False
         try:
             with file_named_in_errors(self._targets[0]):
                 self._file.close()
@@ -154,7 +155,8 @@ def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, ev
     temporary. sources: {frame written: survivors}. objects: {object, by order of appearance: stored survivors that show
     it or lie beside it}; first_objects: the same for the first frame written. ages: {lower edge of a bin of AGES:
     survivors}, in video frames. never_used: share of the entries that a read has seen which were in no query cell's
-    top-k since their write (None: no entries).
+    top-k since their write (None: no entries). quality: {object, by order of appearance: area and confidence of its
+    mask in this frame, as `inference/quality.py` defines them}.
     """
     first, temporary = (-1, 0) if bank.entries is None else (bank.entries.first_write, bank.entries.temporary)
     age = frame - rows["written"]
@@ -168,6 +170,16 @@ def describe_frame(frame: int, name: str, bank: MemoryBank, rows: np.ndarray, ev
         "ages": dict(zip(map(str, AGES), bins.tolist(), strict=True)),
         "mean_age": round(float(age.mean()), 6) if len(rows) else None,
         "never_used": round(float((tried == 0).mean()), 6) if len(tried) else None,
+        "quality": {} if bank.quality is None else described_quality(bank.quality),
+    }
+
+
+def described_quality(quality: Quality) -> dict[str, dict[str, float]]:
+    """{1 + object: area in pixels and confidence}; keys are strings, as JSON has them."""
+    host = quality.cpu()
+    return {
+        str(number): {"area": int(area), "confidence": round(confidence, 6)}
+        for number, (area, confidence) in enumerate(zip(host.area.tolist(), host.confidence.tolist(), strict=True), 1)
     }
 
 
