@@ -47,9 +47,12 @@ def test_a_frame_is_as_good_as_its_masks_with_pixels_on_average_and_annotated_on
     assert bank.entries.quality.empty[::HW].tolist() == [[False, False], [False, True], [False, False]]
 
 
-def test_a_frame_that_is_not_good_is_followed_by_a_trial_of_the_next_one():
-    held, _ = play("quality_fifo", 9, [GOOD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD, GOOD], every=3)
-    assert held[-1] == [0, 4, 7]
+@pytest.mark.parametrize(("memory", "bad"), [("quality_fifo", BAD), ("qdmn", FAIR), ("dam", GONE)])
+def test_after_a_frame_that_is_not_good_the_next_one_is_tried_an_interval_later(memory, bad):
+    held, _ = play(memory, 9, [GOOD, GOOD, GOOD, bad, GOOD, GOOD, bad, GOOD, bad, GOOD, GOOD, GOOD, GOOD], every=3)
+    assert held[-1] == [0, 9, 12]
+    held, _ = play(memory, 9, [GOOD, GOOD, GOOD, bad, *[GOOD] * 6], every=3, given=(0, 4))
+    assert held[-1] == [0, 4, 7]                          # an annotation begins a new interval
 
 
 def test_qdmn_stores_above_its_threshold_and_forgets_low_quality_and_long_ago():

@@ -65,9 +65,10 @@ class Held:
         self.others = torch.ones(len(written), dtype=torch.bool).index_fill_(0, self.listed, False).nonzero()[:, 0]
         self.row_of = torch.zeros(reference.entries, dtype=torch.int64)
         self.row_of[self.numbers[self.listed]] = self.listed
-        digest = hashlib.blake2b(self.readable.numpy().data, digest_size=16)
-        digest.update(self.keys[self.others].numpy().data)
-        self.fingerprint = digest.digest()                              # equal for equal sets of keys
+        self.fingerprints = tuple(                                      # equal for equal sets of keys
+            hashlib.blake2b(array.numpy().data, digest_size=16).digest()
+            for array in (self.readable, self.keys[self.others])
+        )
 
     def rows(self, found: Tensor) -> Tensor:
         """Rows of what `SharedReads` finds: entry numbers, followed by positions among the others."""
@@ -93,7 +94,8 @@ class SharedReads:
         """From now on, video frame `now` is read."""
         self.now = now
         self._attention: TopK | None = None
-        self._shared: dict[bytes, _Found] = {}
+        self._shared: dict[tuple[bytes, ...], _Found] = {}
+        self._others: dict[tuple[bytes, int], _Found] = {}
 
     @property
     def attention(self) -> TopK:
@@ -104,10 +106,10 @@ class SharedReads:
 
     def find(self, held: Held, query: Tensor) -> TopK:
         """The top-k of query [HW, C_k] over the entries held."""
-        found = self._shared.get(held.fingerprint)
+        found = self._shared.get(held.fingerprints)
         if found is None:
             k = min(self.reference.top_k, len(held.keys))
-            found = self._shared[held.fingerprint] = self._find(held, query, k)
+            found = self._shared[held.fingerprints] = self._find(held, query, k)
         return TopK(held.rows(found.numbers), found.similarities.softmax(1))
 
     def _find(self, held: Held, query: Tensor, k: int) -> _Found:
@@ -117,12 +119,19 @@ class SharedReads:
         elif len(held.listed):
             parts.append(_plain(held.keys[held.listed], query, k, held.numbers[held.listed]))
         if len(held.others):
-            places = self.reference.entries + torch.arange(len(held.others))
-            parts.append(_plain(held.keys[held.others], query, k, places))
+            parts.append(self._find_others(held, query, k))
         if len(parts) == 1:
             return parts[0]
         similarities, order = torch.cat([part.similarities for part in parts], 1).topk(k, dim=1)
         return _Found(similarities, torch.cat([part.numbers for part in parts], 1).gather(1, order))
+
+    def _find_others(self, held: Held, query: Tensor, k: int) -> _Found:
+        """The top-k over the entries that are not listed; computed once for all banks with the same, in this order."""
+        name = held.fingerprints[1], k
+        if name not in self._others:
+            places = self.reference.entries + torch.arange(len(held.others))
+            self._others[name] = _plain(held.keys[held.others], query, k, places)
+        return self._others[name]
 
     def _look_up(self, held: Held, query: Tensor, k: int) -> _Found:
         """The first k listed entries in each query cell's list; cells whose lists have fewer are matched plainly."""

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from inference.memory.entries import Entries
+from inference.memory.good_frames import GoodFrames
 from inference.memory.latest import latest
-from inference.memory.policies import Admission, Policy
+from inference.memory.policies import Admission
 from inference.quality import FrameQuality
 
 _FRAMES = 2               # capacity if none is given
@@ -14,7 +15,7 @@ _BOX_SHARE = 0.7          # of the mask's box, up to which there is a distractor
 _STEADY = 0.2             # how far the area may be from the median, as a share of it
 
 
-class DistractorAwareMemory(Policy, name="dam", title="DAM"):
+class DistractorAwareMemory(GoodFrames, name="dam", title="DAM"):
     """Half of the bank: the latest frames that are not empty. The other half: the first frame, and anchors.
 
     Source: DAM4SAM (Videnovic et al. 2025). A frame in which no object has a pixel is not stored. A frame is an anchor
@@ -27,18 +28,20 @@ class DistractorAwareMemory(Policy, name="dam", title="DAM"):
     """
 
     default_frames = _FRAMES
-    needs_quality = True
 
     def reset(self) -> None:
+        super().reset()
         self.anchor: Tensor | None = None      # bool: whether the frame that was stored last is an anchor
+
+    def good(self, quality: FrameQuality) -> Tensor:
+        return (~quality.empty).any()
 
     def judge(
         self, admission: Admission, annotated: bool, quality: FrameQuality, entries: Entries | None
     ) -> Admission:
+        admission = super().judge(admission, annotated, quality, entries)
         if admission is not Admission.STORE:
             return admission
-        if not annotated and not bool((~quality.empty).any()):
-            return self.not_stored
         if entries is not None and self.anchor is not None:
             entries.usage.masked_fill_(_latest_frames(entries, 1) & self.anchor, 1)
         if annotated or entries is None:
@@ -52,9 +55,6 @@ class DistractorAwareMemory(Policy, name="dam", title="DAM"):
         recent = _latest_frames(entries, frames - frames // 2 - 1)         # beside the one that is written now
         level = torch.where(recent, 2, (entries.usage > 0).to(entries.written.dtype))
         return (entries.written + level * (now + 1)).to(entries.usage.dtype)
-
-    def protected(self, entries: Entries) -> Tensor:
-        return entries.written == entries.first_write
 
     @staticmethod
     def _told_apart(quality: FrameQuality, entries: Entries) -> Tensor:

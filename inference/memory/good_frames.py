@@ -1,8 +1,8 @@
-"""Policies that store a memory frame only if its masks look good enough; its first frame stays.
+"""Policies that store a memory frame only if its masks look good enough; the first frame stays.
 
 They need `quality`. The confidence of a frame is the mean confidence of its masks with pixels, and 0 if all masks are
-empty (`inference/quality.py`). If a frame is not good enough, the next one is tried. The host waits for the device once
-for each frame that is tried.
+empty (`inference/quality.py`). If a frame is not good enough, the next one is tried after a whole interval. The host
+waits for the device once for each frame that is tried.
 """
 
 from typing import ClassVar
@@ -23,12 +23,23 @@ class GoodFrames(Policy):
     needs_quality = True
     least: ClassVar[float]
 
+    def reset(self) -> None:
+        self.pause = 0                         # frames until the next one may be tried
+
+    def good(self, quality: FrameQuality) -> Tensor:
+        """Whether a frame may be stored, bool."""
+        return quality.overall >= self.least
+
     def judge(
         self, admission: Admission, annotated: bool, quality: FrameQuality, entries: Entries | None
     ) -> Admission:
+        self.pause = max(self.pause - 1, 0)
         if admission is not Admission.STORE or annotated or entries is None:
             return admission
-        return admission if bool(quality.overall >= self.least) else self.not_stored
+        if not self.pause and bool(self.good(quality)):
+            return admission
+        self.pause = self.pause or self.options.memory_every
+        return self.not_stored
 
     def protected(self, entries: Entries) -> Tensor:
         return entries.written == entries.first_write
