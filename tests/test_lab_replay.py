@@ -99,6 +99,18 @@ def test_nearest_ranks_what_match_ranks():
     torch.testing.assert_close(similarities.softmax(1), expected.weights)
 
 
+@pytest.mark.parametrize("width", [20, 150, 1000, 7000])
+@pytest.mark.parametrize("k", [1, 20])
+def test_the_largest_numbers_are_those_of_torch(k, width):
+    rows = torch.randn(3, width, generator=torch.Generator().manual_seed(width)) - 0.5
+    rows[1].neg_().abs_()                                # positive numbers alone, negative ones alone
+    rows[2].abs_().neg_()
+    values, columns = reference._largest(rows.numpy(), k)
+    expected = rows.topk(k, dim=1)
+    assert np.array_equal(values, expected.values)
+    assert np.array_equal(columns, expected.indices)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("DAVIS")
