@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dataset.synthetic import make_davis
-from inference.lab.replay import Replay
+from inference.lab.replay import QUALITY_ROWS, Replay
 from inference.scoring.davis import GLOBAL_COLUMNS
 from model.checkpoint import save_network
 from scripts import policy_lab
@@ -65,7 +65,8 @@ def test_keys_of_an_earlier_version_lack_the_quality_of_masks(root, weights, tmp
     (tmp_path / "keys/keys.json").write_text(json.dumps(record))
     run = ["replay", "--keys", str(tmp_path / "keys"), "--capacities", "2", "--workers", "1"]
     policy_lab.main([*run, "--output", str(tmp_path / "old")])
-    assert "keys: dam, quality_fifo, qdmn, recover are left out, since they need the quality" in capsys.readouterr().out
+    assert set(QUALITY_ROWS) == {"dam", "qdmn", "quality_fifo", "recover"}
+    assert f"keys: {', '.join(QUALITY_ROWS)} are left out, since they need the quality" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         policy_lab.main([*run, "--output", str(tmp_path / "none"), "--policies", "fifo", "qdmn"])
     assert "expected keys with the quality of the masks for qdmn, found none" in capsys.readouterr().err
