@@ -33,7 +33,7 @@ class GoodFrames(Policy):
     def judge(
         self, admission: Admission, annotated: bool, quality: FrameQuality, entries: Entries | None
     ) -> Admission:
-        self.pause = max(self.pause - 1, 0)
+        self.pause = 0 if annotated else max(self.pause - 1, 0)
         if admission is not Admission.STORE or annotated or entries is None:
             return admission
         if not self.pause and bool(self.good(quality)):
