@@ -17,7 +17,7 @@ TINY = (
 # bf16 is emulated on many machines; two commands of docs/MEMORY.md run in it.
 RUN = {
     "python train.py": f"--set {TINY}",
-    "python eval_davis.py --davis-root DAVIS --year 2016 --weights compact --precision bf16": "--precision fp32",
+    "python eval_davis.py --davis-root DAVIS --year 2016 --weights earlier.pth --precision bf16": "--precision fp32",
     "python eval_davis.py": "",
     "python eval_youtube.py": "",
     "python eval_folder.py": "",

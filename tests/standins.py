@@ -18,7 +18,7 @@ SEQUENCES = {"train": ["bear"], "val": ["breakdance", "dance-twirl"], "test-dev"
 
 
 def make_standins(root: Path, weights: Path) -> None:
-    """DAVIS, YouTube-VOS, the still images of data/static, a video of one's own, and `weights` as stcn.pth."""
+    """DAVIS, YouTube-VOS, data/static, a video of one's own, and `weights` as stcn.pth and earlier.pth."""
     make_miniature_davis(root / "DAVIS")
     make_youtube(root / "YouTube-VOS", {"train": 1, "valid": 1}, FRAMES, SIZE, progress=False)
     shutil.copytree(root / "YouTube-VOS/valid", root / "YouTube-VOS/valid_all_frames")
@@ -29,7 +29,8 @@ def make_standins(root: Path, weights: Path) -> None:
     shutil.copytree(root / "YouTube-VOS", root / "data/YouTube-VOS")
     prepare(root / "data/YouTube-VOS/train", root / "data/YouTube-VOS/train_480p")
     _make_benchmarks(root / "YouTube-VOS/valid_ground_truth/Annotations", root / "YouTube-VOS/valid", root / "data")
-    shutil.copyfile(weights, root / "stcn.pth")
+    for name in ("stcn.pth", "earlier.pth"):
+        shutil.copyfile(weights, root / name)
     _make_video(root / "cat.mp4", root / "cat_first_frame.png")
 
 
