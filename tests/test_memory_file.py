@@ -9,7 +9,8 @@ import torch
 from dataset.masks import read_labels, write_labels
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
-from inference.memory import Admission, MemoryConfigError
+from inference.memory import POLICIES, Admission, MemoryConfigError
+from inference.quality import FrameQuality
 from inference.views import View, ViewSegmenter
 from model import STCN, CheckpointError, load_network
 from model.checkpoint import save_network
@@ -146,17 +147,17 @@ def test_the_banks_of_all_views_are_saved(tiny_network):
 @pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_capacity_counts_frames_of_the_current_video(memory, grid, include_last):
     bank = build_memory(memory, 3, 4, include_last=include_last)
-    generator = torch.Generator().manual_seed(0)
+    generator, good = torch.Generator().manual_seed(0), FrameQuality(torch.full((1,), 50.0), torch.ones(1), torch.ones(1))
     for now in range(24):
         cells = (3, 4) if now < 10 else grid
         key = torch.randn(KEY, *cells, generator=generator)
         if now:
             assert bank.read(key, now).values.shape == (1, VALUE, *cells)
-        if memory == "readmem" and now == 10:
-            with pytest.raises(MemoryConfigError, match="memory readmem: expected frames of 12 cells like those held"):
-                bank.admit(key, True, False)
+        if POLICIES[memory].one_size and now == 10:
+            with pytest.raises(MemoryConfigError, match=f"memory {memory}: expected frames of 12 cells like those"):
+                bank.admit(key, True, False, good)
             return
-        admission = bank.admit(key, now % 2 == 0, now == 0)
+        admission = bank.admit(key, now % 2 == 0, now == 0, good)
         if admission is not Admission.SKIP:
             bank.write(key, torch.randn(1, VALUE, *cells, generator=generator), now, admission)
             assert bank.frames_held <= 3
