@@ -147,7 +147,8 @@ def test_the_banks_of_all_views_are_saved(tiny_network):
 @pytest.mark.parametrize("memory", EVERY_POLICY)
 def test_capacity_counts_frames_of_the_current_video(memory, grid, include_last):
     bank = build_memory(memory, 3, 4, include_last=include_last)
-    generator, good = torch.Generator().manual_seed(0), FrameQuality(torch.full((1,), 50.0), torch.ones(1), torch.ones(1))
+    generator = torch.Generator().manual_seed(0)
+    good = FrameQuality(torch.full((1,), 50.0), torch.ones(1), torch.ones(1))
     for now in range(24):
         cells = (3, 4) if now < 10 else grid
         key = torch.randn(KEY, *cells, generator=generator)
