@@ -20,6 +20,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as pyplot  # exported: imported from here, it draws without a window
 
 DPI = 150
+SPAN = 5        # points of J&F that a figure shows at least: differences of tenths shall not look large
 
 
 def capacity_figure(runs: list[Run], path: Path) -> bool:
@@ -43,6 +44,9 @@ def capacity_figure(runs: list[Run], path: Path) -> bool:
     axes.set_xticks(sorted({capacity for capacity, _ in bounded}))
     axes.set_xlabel("capacity of the memory bank (frames)")
     axes.set_ylabel("J&F (per cent)")
+    low, high = axes.get_ylim()
+    missing = max(0.0, SPAN - (high - low))
+    axes.set_ylim(low - missing / 2, high + missing / 2)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.tight_layout()
