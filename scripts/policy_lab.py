@@ -3,13 +3,14 @@
     python scripts/policy_lab.py keys --davis-root DAVIS --year 2016 --weights stcn.pth --keys runs/keys
     python scripts/policy_lab.py replay --keys runs/keys --output runs/lab
     python scripts/policy_lab.py correlate --replay runs/lab --runs runs/every5 runs/lfu1 runs/lfu2
+    python scripts/policy_lab.py compare --keys runs/keys --runs runs/lfu2 runs/dam4
 
 `keys` encodes every frame's key once (about 0.2 MB a frame at 480p) and stores the annotations at stride 16. It also
 segments the videos with the unbounded bank, since some policies need to know how good the masks are. `replay` runs
 every policy at every capacity over them, in lockstep, and writes lab.md, lab.csv and lab.png: the unbounded bank's
 attention that each retains, beside the most that any bank could, and how well it carries the first mask on.
-`correlate` says how well these numbers order banks as full evaluations do. If a command was stopped, run it again to
-resume.
+`correlate` says how well these numbers order banks as full evaluations do. `compare` says which of the entries that
+evaluations held (with --telemetry) a replay holds too. If a command was stopped, run it again to resume.
 """
 
 import argparse
@@ -19,17 +20,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from inference.commands import command
 from inference.data_options import DavisOptions
 from inference.lab.correlation import correlation_table, scores_of_ablation, scores_of_runs
+from inference.lab.fidelity import fidelity_table
 from inference.lab.keys import KeyFolder, encode_videos
 from inference.lab.replay import DEFAULT_ROWS, OF_A_ROW, QUALITY_ROWS, ROWS, LabOptions
 from inference.lab.replay_report import MAIN, capacity_table, write_page
 from inference.lab.study import ReplayFolder, replay_videos
 from inference.memory import MemoryOptions, build_memory
 from inference.options import Options, option
+from inference.report.runs import read_runs
 from inference.runtime import RuntimeOptions, load_for
 from inference.segmenter import VideoSegmenter
 from inference.views import ViewOptions
@@ -69,6 +74,14 @@ class CorrelateOptions(Options):
     runs: tuple[Path, ...] = option((), "run folders of eval_davis.py", metavar="RUN")
     ablation: Path | None = option(
         None, "ablation.csv of scripts/ablate.py, beside or in place of --runs", metavar="CSV")
+
+
+@dataclass(frozen=True)
+class CompareOptions(Options):
+    """The keys and the evaluations that are compared."""
+
+    keys: Path = option(help="folder of keys", metavar="DIR")
+    runs: tuple[Path, ...] = option(help="run folders of eval_davis.py --telemetry", metavar="RUN")
 
 
 @command()
@@ -125,9 +138,18 @@ def correlate(options: Parsed) -> None:
     print(correlation_table(results, scores).markdown())
 
 
+def compare(options: Parsed) -> None:
+    given = options[CompareOptions]
+    keys, runs = KeyFolder.read(given.keys), read_runs(list(given.runs))
+    videos = sum(len(run.sequences) for run in runs)
+    with tqdm(total=videos, unit="video", desc="compare", dynamic_ncols=True) as bar:
+        table = fidelity_table(keys, runs, bar.update)
+    print(table.markdown())
+
+
 def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="keys|replay|correlate")
+    commands = parser.add_subparsers(required=True, metavar="keys|replay|correlate|compare")
 
     sub = _subcommand(commands, keys, "encode and store the keys of DAVIS sequences",
         "--davis-root DAVIS --year 2016 --weights compact --keys runs/keys")
@@ -144,6 +166,10 @@ def parser() -> CommandParser:
     sub = _subcommand(commands, correlate, "rank correlation with full evaluations",
         "--replay runs/lab --ablation runs/ablation/ablation.csv")
     sub.add_options(CorrelateOptions)
+
+    sub = _subcommand(commands, compare, "which entries of evaluations a replay holds too",
+        "--keys runs/keys --runs runs/lfu2 runs/dam4")
+    sub.add_options(CompareOptions)
     return parser
 
 

@@ -44,6 +44,7 @@ CASES = [
                 "keys --davis-root {0}/DAVIS --year 2017 --weights {0}/tiny.pth --device cpu --keys {0}/out"),
     Interrupted("scripts.policy_lab", "scripts.policy_lab.KeyFolder.read", "replay --keys {0} --output {0}/out"),
     Interrupted("scripts.policy_lab", "scripts.policy_lab.ReplayFolder.read_settings", "correlate --replay {0}"),
+    Interrupted("scripts.policy_lab", "scripts.policy_lab.KeyFolder.read", "compare --keys {0} --runs {0}"),
     Interrupted("scripts.report", "scripts.report.read_runs", "{0} --output {0}/out.md"),
     Interrupted("scripts.reproduce", "inference.segmenter.VideoSegmenter.step",
                 "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --table 7 --output {0}/out"),

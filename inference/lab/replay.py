@@ -122,6 +122,11 @@ class Replay:
         ]
         return results + limits
 
+    def add(self, row: str, bank: MemoryBank) -> MemoryBank:
+        """One more bank; returns the one that is read and written in its place. Call it before `run`."""
+        self.contestants.append(self._contestant(row, bank))
+        return self.contestants[-1].bank
+
     def _contestant(self, row: str, bank: MemoryBank) -> Contestant:
         return Contestant(row, LabBank(bank, self.reads), self.options.memory.memory_every, self.shares[0])
 
