@@ -27,21 +27,24 @@ def clip_of(video: Path | None, size: tuple[int, int], count: int) -> tuple[list
         return [frame for frame, _ in pairs], pairs[0][1], f"{count} frames of a generated clip"
     if not video.exists():
         raise DatasetError(f"{video}: expected a video file or a folder of images, found nothing there; check --video")
-    frames = [_of_size(frame.image, size) for frame in islice(open_video(video), count)]
-    return frames, _thirds((frames[0].shape[0], frames[0].shape[1])), f"{len(frames)} frames of {video.name}"
+    frames = [of_size(frame.image, size) for frame in islice(open_video(video), count)]
+    height, width = frames[0].shape[:2]
+    ellipse = np.zeros((height, width), np.uint8)
+    cv2.ellipse(ellipse, (width // 2, height // 2), (width // 4, height // 4), 0, 0, 360, 1, -1)
+    return frames, thirds(ellipse > 0), f"{len(frames)} frames of {video.name}"
 
 
-def _of_size(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def of_size(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A frame [H, W, 3], or labels [H, W], resized if its cells would not be those of `size`."""
     if grid_size((image.shape[0], image.shape[1])) == grid_size(size):
         return image
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    interpolation = cv2.INTER_AREA if image.ndim == 3 else cv2.INTER_NEAREST_EXACT
+    return cv2.resize(image, size[::-1], interpolation=interpolation)
 
 
-def _thirds(size: tuple[int, int]) -> np.ndarray:
-    """An ellipse in the middle, cut into OBJECTS parts side by side."""
-    height, width = size
-    inside = np.zeros(size, np.uint8)
-    cv2.ellipse(inside, (width // 2, height // 2), (width // 4, height // 4), 0, 0, 360, 1, -1)
-    columns = np.arange(width) - (width // 2 - width // 4)
-    parts = np.clip(columns * OBJECTS // (2 * (width // 4) + 1), 0, OBJECTS - 1) + 1
+def thirds(inside: np.ndarray) -> np.ndarray:
+    """A mask [H, W] bool, cut into OBJECTS parts side by side: labels [H, W] uint8."""
+    columns = np.flatnonzero(inside.any(0))
+    offset, width = columns[0], columns[-1] + 1 - columns[0]
+    parts = np.clip((np.arange(inside.shape[1]) - offset) * OBJECTS // width, 0, OBJECTS - 1) + 1
     return (inside * parts).astype(np.uint8)

@@ -14,6 +14,7 @@ from model.exported.network import ExportedNetwork
 from model.network import STCN
 
 TOLERANCE = 1e-3      # the largest relative error of a good export
+INT8_TOLERANCE = 0.1  # the same, if parts of it compute in 8-bit integers
 
 
 @dataclass(frozen=True)

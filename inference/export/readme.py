@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from inference.export.parity import TOLERANCE, Parity
+from inference.export.parity import INT8_TOLERANCE, TOLERANCE, Parity
 from model.exported.graphs import STAGES, TensorInfo, signatures
 from model.exported.manifest import MANIFEST, Manifest
 from model.normalization import IMAGE_MEAN, IMAGE_STD
@@ -13,13 +13,15 @@ _DOES = {
     "key": "the key and the features of a frame", "value": "what the memory stores of a frame, per object",
     "segment": "the mask of each object, as logits before the sigmoid",
 }
+_PARTS = {False: "They compute in float32.", True: "`value` and `segment` compute in 8-bit integers, `key` in float32."}
 
 
 def write_readme(folder: Path, manifest: Manifest, parity: Parity) -> None:
     """Write both files. They are no part of the manifest: they depend on the clip that was compared."""
-    report = {"tolerance": TOLERANCE, "error": parity.error, **asdict(parity)}
+    tolerance = INT8_TOLERANCE if manifest.int8 else TOLERANCE
+    report = {"tolerance": tolerance, "error": parity.error, **asdict(parity)}
     (folder / "parity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    parts = [_about(manifest), *_graphs(manifest, parity), _parity(parity)]
+    parts = [_about(manifest), *_graphs(manifest, parity), _parity(parity, tolerance)]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -30,6 +32,8 @@ def _about(manifest: Manifest) -> str:
 Three graphs of one network for video object segmentation, for frames of {height} x {width} pixels (height x width).
 
 Made with {manifest.made_with}. `{MANIFEST}` lists the files with their checksums.
+
+{_PARTS[manifest.int8]}
 
 All tensors are float32. `frame` is RGB / 255, minus the mean {IMAGE_MEAN}, divided by the standard
 deviation {IMAGE_STD}. A smaller frame is then padded with zeros, evenly on both sides. `objects` is the
@@ -67,13 +71,13 @@ def _row(side: str, tensor: TensorInfo, seen: str) -> str:
     return f"| {side} | `{tensor.name}` | [{shape}] | {tensor.dtype} | {tensor.range} | {seen} |"
 
 
-def _parity(parity: Parity) -> str:
+def _parity(parity: Parity, tolerance: float) -> str:
     rows = "\n".join(f"| `{tensor.name}` | {tensor.error:.1e} |" for tensor in parity.tensors)
     labels = ", ".join(f"{share:.3%} with {objects}" for objects, share in parity.same_labels.items())
     return f"""## Agreement with PyTorch
 
 Compared on {parity.frames}. The error is the largest difference of a frame from the network as it was trained, in
-PyTorch and fp32, relative to the range (maximum minus minimum) of PyTorch's tensor; {TOLERANCE:g} is allowed.
+PyTorch and fp32, relative to the range (maximum minus minimum) of PyTorch's tensor; {tolerance:g} is allowed.
 
 | output | largest error |
 |---|---|

@@ -37,6 +37,7 @@ class Manifest:
     made_with: str                      # versions of this project and of the packages used
     files: tuple[Checksum, ...]
     format: int = FORMAT
+    int8: bool = False                  # whether decoder and value encoder compute in 8-bit integers
 
     def graph(self, folder: Path, stage: Stage) -> Path:
         """The file of a graph."""

@@ -15,7 +15,8 @@ from model.network import STCN
 
 
 class ExportedNetwork(STCN):
-    """The graphs in a folder that `scripts/export.py` wrote. It computes one frame at a time, on the CPU, in fp32.
+    """The graphs in a folder that `scripts/export.py` wrote. It computes one frame at a time, on the CPU, in fp32, or
+    partly in 8-bit integers if the export says so.
 
     It has no layers and no weights of its own: whole frames are decoded, and it can be neither trained nor compiled.
 
@@ -29,7 +30,7 @@ class ExportedNetwork(STCN):
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         self.config, self.size = self.manifest.network, self.manifest.size
-        self._graphs = load_graphs(self.folder, self.manifest, signatures(self.config, self.size))
+        self.graphs = load_graphs(self.folder, self.manifest, signatures(self.config, self.size))
         self.eval()
 
     @property
@@ -45,16 +46,16 @@ class ExportedNetwork(STCN):
                 f"16), for which this network was exported, found {_text(found)}; export it with --size {found[0]} "
                 f"{found[1]}, or use the weights that it was made of, {self.manifest.weights}"
             )
-        return FrameFeatures(*self._graphs["key"](frame))
+        return FrameFeatures(*self.graphs["key"](frame))
 
     def encode_value(self, frame: Tensor, f16: Tensor, masks: Tensor, others: Tensor | None = None) -> Tensor:
         inputs = [masks[0]]
         if self.config.mask_channels == 2:
             inputs.append((sum_of_others(masks) if others is None else others)[0])
-        return self._graphs["value"](frame, f16, *inputs)[0][None]
+        return self.graphs["value"](frame, f16, *inputs)[0][None]
 
     def segment(self, readout: Tensor, features: FrameFeatures) -> Tensor:
-        return self._graphs["segment"](readout[0], features.thin, features.f8, features.f4)[0][None]
+        return self.graphs["segment"](readout[0], features.thin, features.f8, features.f4)[0][None]
 
     def state_dict(self, *_arguments: Any, **_options: Any) -> Any:
         """Raises CheckpointError: there is nothing to save, convert or train."""
