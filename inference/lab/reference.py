@@ -94,7 +94,7 @@ def nearest(memory_key: Tensor, query_key: Tensor, k: int) -> tuple[Tensor, Tens
     scale = 1 / math.sqrt(memory_key.shape[1])
     norms, k = scale * memory_key.square().sum(1), min(k, len(memory_key))
     blocks = [
-        _largest((block @ memory_key.T).mul_(2 * scale).sub_(norms).numpy(), k)
+        _largest(torch.addmm(norms, block, memory_key.T, beta=-1, alpha=2 * scale).numpy(), k)
         for block in torch.split(query_key, _BLOCK)
     ]
     similarities, indices = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))

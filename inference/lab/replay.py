@@ -88,9 +88,10 @@ class Replay:
         if video.quality is None and (lacking := [row for row in options.rows if row in QUALITY_ROWS]):
             raise DatasetError(f"{video.name}: expected keys with the quality of the masks for {', '.join(lacking)}, "
                                "found none; run `keys` again, or leave these out of --policies")
-        self.keys = torch.from_numpy(video.keys).float()              # [T, C_k, h, w]
+        keys = torch.from_numpy(video.keys).float()                   # [T, C_k, h, w]
+        self.keys = keys.contiguous(memory_format=torch.channels_last)     # so that no bank has to copy them
         self.shares = torch.from_numpy(video.shares).float()          # [T, objects, h, w], or [1, ...] without truth
-        cells = self.keys.flatten(2).transpose(1, 2).contiguous()     # [T, HW, C_k]
+        cells = self.keys.flatten(2).transpose(1, 2)                  # [T, HW, C_k]
         self.reference = Reference(cells, options.memory.memory_every, options.memory.top_k, tick)
         self.reads = SharedReads(self.reference)
         self.unbounded = self._contestant(UNBOUNDED, build_memory("every_k", top_k=options.memory.top_k))
