@@ -126,8 +126,9 @@ class SharedReads:
             parts.append(self._find_others(held, query, k))
         if len(parts) == 1:
             return parts[0]
-        similarities, order = torch.cat([part.similarities for part in parts], 1).topk(k, dim=1)
-        return _Found(similarities, torch.cat([part.numbers for part in parts], 1).gather(1, order))
+        similarities = torch.cat([part.similarities for part in parts], 1)
+        order = torch.from_numpy(np.argsort(-similarities.numpy(), axis=1)[:, :k])     # twice as fast as torch's topk
+        return _Found(similarities.gather(1, order), torch.cat([part.numbers for part in parts], 1).gather(1, order))
 
     def _find_others(self, held: Held, query: Tensor, k: int) -> _Found:
         """The top-k over the entries that are not listed; computed once for all banks with the same, in this order."""
@@ -143,8 +144,8 @@ class SharedReads:
         length = numbers.shape[1]
         found = _Found(similarities.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64))
         left = torch.arange(len(query))
-        expected = k * self.reference.written_before(self.now) // len(held.listed)
-        for depth in (min(32 + 2 * expected, length), length):
+        usual = self.reference.usual_depth(k, self.now, len(held.listed))
+        for depth in (min(usual, length), length):
             part = numbers[:, :depth] if len(left) == len(query) else numbers[left, :depth]
             full, columns = _first_held(part, held.readable, k)
             rows = left[full]

@@ -17,7 +17,8 @@ from torch import Tensor
 from model.matching import TopK
 
 ELSEWHERE = -1             # instead of a number: an entry of a frame that the unbounded bank does not write
-_BLOCK = 128               # query cells at once: their similarities fit the processor's cache
+_BLOCK = 128               # query cells at once, at least; more in small banks:
+_CACHED = 1 << 18          # similarities at once that stay in the processor's cache
 _DEPTH = 512               # entries of a list: enough for a top-20 of 4 % of the entries, evenly scattered
 _GROUP = 16                # numbers of a row, at most, that are represented by their maximum in a search
 _LIST_BYTES = 1 << 30      # of all lists of a video: long videos have shorter lists
@@ -39,7 +40,9 @@ class Reference:
         self.memory_key = keys[::memory_every].flatten(0, 1)               # [entries, C_k]
         self._lists: list[tuple[Tensor, Tensor]] = []
         for now in range(1, self.frames):
-            similarities, numbers = nearest(self.memory_key[: self.written_before(now)], keys[now], depth)
+            written = self.written_before(now)
+            enough = min(depth, self.usual_depth(top_k, now, self.cells))      # for banks of one frame
+            similarities, numbers = nearest(self.memory_key[:written], keys[now], enough)
             self._lists.append((similarities, numbers.int()))
             tick()
         self.mass = self._mass()
@@ -53,6 +56,10 @@ class Reference:
         """Number of entries written before frame `now`; their numbers are smaller than this."""
         return (1 + (now - 1) // self.memory_every) * self.cells
 
+    def usual_depth(self, k: int, now: int, held: int) -> int:
+        """How far into a list of frame `now` a bank's top-k usually reaches if it holds `held` of the entries."""
+        return 32 + 2 * k * self.written_before(now) // held
+
     def stretch(self, now: int) -> int:
         """Index of the last write before frame `now` reads."""
         return (now - 1) // self.memory_every
@@ -65,7 +72,7 @@ class Reference:
     def matches(self, now: int) -> TopK:
         """The read of frame `now`; its indices are entry numbers."""
         similarities, numbers = self.list(now)
-        return TopK(numbers[:, : self.top_k], similarities[:, : self.top_k].softmax(1))
+        return TopK(numbers[:, : self.top_k].contiguous(), similarities[:, : self.top_k].softmax(1))
 
     def numbers(self, written: Tensor, cell: Tensor) -> Tensor:
         """Entry numbers of entries written at `written` at `cell`; ELSEWHERE for entries without a number."""
@@ -95,7 +102,7 @@ def nearest(memory_key: Tensor, query_key: Tensor, k: int) -> tuple[Tensor, Tens
     norms, k = scale * memory_key.square().sum(1), min(k, len(memory_key))
     blocks = [
         _largest(torch.addmm(norms, block, memory_key.T, beta=-1, alpha=2 * scale).numpy(), k)
-        for block in torch.split(query_key, _BLOCK)
+        for block in torch.split(query_key, max(_BLOCK, _CACHED // len(memory_key)))
     ]
     similarities, indices = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
     return torch.from_numpy(similarities), torch.from_numpy(indices)
@@ -116,11 +123,13 @@ def _largest(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         return np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)
     maxima = rows[:, : width // size * size].reshape(count, size, -1).max(1)
     found = np.flatnonzero(rows >= np.partition(maxima, -k, axis=1)[:, -k, None])
-    row, bits = found // width, rows.ravel()[found].view(np.int32)
-    begins = np.searchsorted(row, np.arange(count + 1))
-    packed = np.full((count, np.diff(begins).max()), np.iinfo(np.int64).min)
+    begins = np.searchsorted(found, np.arange(count + 1) * width)
+    counts = np.diff(begins)
+    starts = np.arange(count)[:, None] * width
+    bits = np.take(rows, found).view(np.int32)
     ordered = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)       # negative numbers order the other way
-    packed[row, np.arange(len(found)) - begins[row]] = (ordered << 32) | (found % width)
+    packed = np.full((count, counts.max()), np.iinfo(np.int64).min)
+    packed[np.arange(counts.max()) < counts[:, None]] = (ordered << 32) | (found - np.repeat(starts, counts))
     packed.sort(axis=1)
     columns = packed[:, : -k - 1 : -1] & 0xFFFFFFFF
-    return np.take_along_axis(rows, columns, axis=1), columns
+    return np.take(rows, columns + starts), columns
