@@ -7,7 +7,7 @@ import torch
 
 from inference.memory import POLICIES, MemoryConfigError, build_memory
 from inference.memory.entries import Entries
-from inference.memory.merging import AdaptiveFeatureBank, Consolidation
+from inference.memory.merging import AdaptiveFeatureBank, Consolidation, largest
 from inference.memory.novelty import AnchoredNovelty
 from inference.memory.whole_frames import RestrictedMemory
 from model.matching import dense_weights, similarity, top_k_affinity
@@ -140,6 +140,14 @@ def test_afb_merges_what_it_knows_and_stores_the_rest():
     torch.testing.assert_close(entries.values(0)[:, 0], torch.tensor([2.0, 2.0, 1.0, 1.0]))
     torch.testing.assert_close(entries.values(1)[:2, 0], torch.tensor([6.0, 6.0]))   # nothing known there before
     assert entries.known.tolist() == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 128, 200])
+def test_the_largest_of_a_row_is_its_first_maximum(count):
+    rows = torch.randint(9, (40, count), generator=torch.Generator().manual_seed(count)).float()
+    for found, expected in zip(largest(rows), rows.max(1), strict=True):
+        assert torch.equal(found, expected)
+    assert torch.equal(largest(rows)[1], torch.tensor([row.index(max(row)) for row in rows.tolist()]))
 
 
 def test_consolidation_spreads_the_values_of_what_leaves_once():
