@@ -1,5 +1,6 @@
 """Shared fixtures: the reference material (skipped where it is missing) and a tiny network."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def seeded_state(shared):
     sys.path.insert(0, str(shared / "golden"))
     from seeded_weights import seeded_state_dict
 
-    return seeded_state_dict
+    return functools.cache(seeded_state_dict)
 
 
 @pytest.fixture(scope="session")

@@ -207,7 +207,8 @@ def test_a_tuned_network_computes_the_same(tiny_network, everything_is_worthwhil
     assert set(algorithms_in_use(fast)) == {"winograd", DIRECT}
 
 
-def test_a_compiled_network_and_one_on_a_gpu_are_not_tuned(tiny_network):
+def test_a_compiled_network_and_one_on_a_gpu_are_not_tuned(tiny_network, monkeypatch):
+    monkeypatch.setattr("torch.compile", lambda stage, **_: stage)      # seconds, for nothing that is asked here
     compiled = prepare_for_inference(tiny_network, compiled=True, tune=True)
     assert not any(isinstance(module, TunedConv2d) for module in compiled.modules())
 

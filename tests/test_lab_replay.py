@@ -1,5 +1,6 @@
 """The lab's replay keeps what evaluations keep; nothing beats its bound; measures by hand."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -67,20 +68,38 @@ def survivors(bank):
     return sorted(zip(bank.entries.written.tolist(), bank.entries.cell.tolist(), strict=True))
 
 
+@functools.cache
+def cells_of_video():
+    """[frames, C, h, w] and [frames, cells, C]"""
+    keys = torch.from_numpy(video().keys).float()
+    return keys, keys.flatten(2).transpose(1, 2)
+
+
+@functools.cache
+def lists(depth):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "_DEPTH", depth)
+        return reference.Reference(cells_of_video()[1], 2, 4)
+
+
+@functools.lru_cache(maxsize=1)
+def driven(row, frames):
+    """A plain bank at the end of the video, and its read-outs."""
+    bank = next(bank for bank in options((row,), (frames,)).banks(row))
+    return bank, list(drive(bank, cells_of_video()[0], 2))
+
+
 @pytest.mark.parametrize("depth", [6, 512])              # 6: most lists end before they hold a top-4
 @pytest.mark.parametrize("frames", [1, 2, 4])
 @pytest.mark.parametrize("row", [*DEFAULT_ROWS, "first_and_latest"])
-def test_a_shared_read_equals_the_plain_match_and_keeps_the_same_entries(row, frames, depth, monkeypatch):
-    monkeypatch.setattr(reference, "_DEPTH", depth)
-    keys = torch.from_numpy(video().keys).float()
-    cells = keys.flatten(2).transpose(1, 2)
-    reads = SharedReads(reference.Reference(cells, 2, 4))
+def test_a_shared_read_equals_the_plain_match_and_keeps_the_same_entries(row, frames, depth):
+    keys, reads = cells_of_video()[0], SharedReads(lists(depth))
     if row == "strided" and frames == 1:
         assert options((row,), (frames,)).banks(row) == []       # it needs two
         return
-    plain, lab = (next(bank for bank in options((row,), (frames,)).banks(row)) for _ in range(2))
-    lab = LabBank(lab, reads)
-    for expected, found in zip(drive(plain, keys, 2), drive(lab, keys, 2, reads), strict=True):
+    plain, readouts = driven(row, frames)
+    lab = LabBank(next(bank for bank in options((row,), (frames,)).banks(row)), reads)
+    for expected, found in zip(readouts, drive(lab, keys, 2, reads), strict=True):
         if expected is not None:
             size = int(max(expected.matches.indices.max(), found.matches.indices.max())) + 1
             weights = [dense_weights(readout.matches, size) for readout in (expected, found)]

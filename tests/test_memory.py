@@ -1,5 +1,7 @@
 """The memory banks do what docs/METHOD.md says, on random streams and by hand."""
 
+import functools
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ CELLS, KEY, VALUE = (3, 4), 8, 6
 HW = CELLS[0] * CELLS[1]
 
 
+@functools.cache
 def random_quality(objects, seed):
     """Of a frame whose masks are good, bad or empty."""
     draw = torch.rand(3, objects, generator=torch.Generator().manual_seed(seed))
