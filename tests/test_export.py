@@ -3,13 +3,11 @@
 import json
 import shutil
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from dataset.synthetic import make_davis
 from dataset.synthetic_clip import SyntheticClip
 from inference import VideoSegmenter, build_memory
 from inference.evaluation import run_settings
@@ -18,7 +16,7 @@ from inference.export.parity import TOLERANCE, ComparedNetwork, compare
 from inference.memory import MemoryOptions
 from inference.runtime import RuntimeOptions, load_for
 from model import STCN, CheckpointError, ConfigError, NetworkConfig, load_network
-from model.checkpoint import read_weights, save_network, weights_digest
+from model.checkpoint import read_weights, weights_digest
 from model.exported.manifest import MANIFEST, read_manifest
 from model.exported.packages import PACKAGES
 from model.exported.writing import new_export, write_graphs
@@ -246,31 +244,3 @@ def test_the_command_exports_and_an_evaluation_runs_it(weights, tmp_path, one_th
         assert mask.read_bytes() == (tmp_path / "out/cat" / mask.name).read_bytes()
     record = json.loads((tmp_path / "out/run.json").read_text())
     assert record["settings"]["weights_sha256"] == weights_digest(target)
-
-
-@pytest.mark.slow
-def test_decoder_and_value_encoder_in_8_bit_integers(weights, tmp_path, one_thread, refused, capsys):
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason=f"the packages of requirements-export.txt are not here: {package}")
-    make_davis(tmp_path / "DAVIS", sequences={"train": 2}, frames=11, size=(46, 78), progress=False)
-    torch.manual_seed(1)
-    save_network(tmp_path / "plain.pth", STCN(replace(PLAIN, mask_channels=2)).eval())
-
-    def run(file, sequence, kind="onnx"):
-        export.main(["--weights", str(file), "--size", "46", "78", "--frames", "2", "--to", kind, "--output",
-                     str(tmp_path / "int8"), "--int8", str(tmp_path / "DAVIS"), "--int8-sequences", "clip-000",
-                     sequence])
-
-    for arguments, words in (((weights, "clip-001", "pt2"), "--int8: expected --to onnx, found --to pt2"),
-                             ((weights, "clip-001"), "--int8: expected a network without group norms"),
-                             ((weights, "boat"), "train.txt: .*boat")):
-        with refused(words):
-            run(*arguments)
-    run(tmp_path / "plain.pth", "clip-001")
-    assert "onnx, int8, largest error" in capsys.readouterr().out
-    assert load_network(tmp_path / "int8").manifest.int8
-    parity = json.loads((tmp_path / "int8/parity.json").read_text())
-    errors = {tensor["name"]: tensor["error"] for tensor in parity["tensors"]}
-    assert all(errors[name] < TOLERANCE for name in ("key", "thin", "f16", "f8", "f4"))       # they stay in fp32
-    assert all(TOLERANCE < errors[name] < parity["tolerance"] for name in ("values", "logits"))
-    assert "`value` and `segment` compute in 8-bit integers" in (tmp_path / "int8/README.md").read_text()
