@@ -147,10 +147,11 @@ def _help(each: Field[Any], default: Any) -> str:
     text: str = each.metadata["help"]
     if default is MISSING:
         return f"{text} (required)"
-    if default is None or default is False or "(default" in text:
+    own, _, _ = text.partition(" (default")
+    if default is None or default is False or (own != text and default == each.default):
         return text
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    return f"{text} (default: {'on' if default is True else shown})"
+    return f"{own} (default: {'on' if default is True else shown})"
 
 
 def _without_none(kind: Any) -> Any:

@@ -80,3 +80,13 @@ def test_a_new_memory_option_is_one_field(root, weights, tmp_path, capsys, refus
     assert [row["half_life"] for row in rows if row["sequence"] == "(mean)"] == ["10", "20"]
     names = json.loads((tmp_path / "ablation/run.json").read_text())["results"]
     assert list(names) == ["lfu1-every1-top5-topk", "lfu1-every1-top5-topk-half_life20"]
+
+
+@pytest.mark.parametrize(("command", "words"), [
+    (eval_davis, "a hard bound (default: 2; every_k and first_and_latest: unbounded)"),
+    (ablate, "a hard bound (default: 1 2 4 8)"), (segment_video, "with the same masks up to rounding (default: 8)"),
+])
+def test_help_shows_the_default_of_this_command(command, words, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command.main(["--help"])
+    assert words in " ".join(capsys.readouterr().out.split())

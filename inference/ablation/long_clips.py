@@ -11,6 +11,7 @@ from dataset.files import write_text
 from dataset.synthetic_events import read_events
 from inference.ablation.records import SettingReport, read_sequence
 from inference.report.pictures import DPI, pyplot
+from inference.report.runs import read_runs
 from inference.report.tables import Table, number, percent
 from inference.run.folder import RunFolder
 from inference.run.record import read_run
@@ -23,7 +24,7 @@ BINS = 25               # points of a curve
 class LongSetting:
     """One setting of the memory bank on all clips: its scores, its reports, and the titles of its line."""
 
-    name: str
+    name: str                        # the memory bank in words
     scores: dict[str, LongScores]
     reports: dict[str, SettingReport]
 
@@ -57,9 +58,12 @@ def read_settings(run: Path, root: Path) -> list[LongSetting]:
         if len(records[clip][names[0]].held) != logs[clip].length:
             raise DatasetError(f"{run}: expected the values of {logs[clip].length} frames of {clip}, found "
                                f"{len(records[clip][names[0]].held)}; run scripts/ablate.py again over these clips")
+    titles = {setting.name: setting.title for setting in read_runs([run])}
     return [
-        LongSetting(name, {clip: LongScores(logs[clip], _by_number(records[clip][name])) for clip in clips},
-                    {clip: records[clip][name] for clip in clips}) for name in names
+        LongSetting(
+            titles.get(name, name), {clip: LongScores(logs[clip], _by_number(records[clip][name])) for clip in clips},
+            {clip: records[clip][name] for clip in clips},
+        ) for name in names
     ]
 
 
