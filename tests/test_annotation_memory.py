@@ -16,7 +16,7 @@ from inference.runtime import RuntimeOptions
 from inference.views import ViewOptions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-COUNT, WARM = 91, 40        # frames
+COUNT, WARM = 141, 40        # frames
 
 
 def once(function):
