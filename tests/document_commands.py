@@ -18,6 +18,8 @@ TINY = (
 RUN = {
     "python train.py": f"--set {TINY}",
     "python eval_davis.py --davis-root DAVIS --year 2016 --weights earlier.pth --precision bf16": "--precision fp32",
+    "python eval_davis.py --davis-root DAVIS --year 2016 --weights compact --short-side 240 --telemetry":
+        "--sequences breakdance --weights stcn.pth",
     "python eval_davis.py": "",
     "python eval_youtube.py": "",
     "python eval_folder.py": "",
@@ -33,11 +35,14 @@ RUN = {
     "python scripts/make_synthetic.py --output data/example": "--size 112 192",
     "python scripts/make_synthetic.py --output data/long": "--size 48 80 --frames 60 --videos 1",
     "python scripts/policy_lab.py keys --davis-root DAVIS --year 2016 --split train": "--sequences bear",
+    "python scripts/policy_lab.py keys --davis-root DAVIS --year 2016 --weights compact --short-side 240":
+        "--sequences breakdance --weights stcn.pth",
     "python scripts/policy_lab.py keys": "--sequences breakdance",
     "python scripts/policy_lab.py replay --keys runs/train_keys":
         "--policies lfu --capacities 2 --workers 1 --sequences bear",
     "python scripts/policy_lab.py replay": "--policies lfu novelty --capacities 1 2 --workers 1",
     "python scripts/policy_lab.py correlate": "",
+    "python scripts/policy_lab.py compare": "",
     "python scripts/prepare_static.py": "",
     "python scripts/prepare_youtube.py": "",
     "python scripts/report.py": "",
