@@ -26,7 +26,7 @@ from inference.commands import command
 from inference.errors import RunError
 from inference.export.calibration import recorded_calls
 from inference.export.clip import clip_of
-from inference.export.parity import INT8_TOLERANCE, TOLERANCE, compare
+from inference.export.parity import compare
 from inference.export.readme import write_readme
 from inference.options import Options, option
 from model.checkpoint import load_network, weights_digest
@@ -100,12 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
         manifest = write_graphs(network, given.to, size, weights, folder, done)
         if sequences:
             manifest = quantize(folder, manifest, recorded_calls(ExportedNetwork(folder), sequences, done), done)
-        tolerance = INT8_TOLERANCE if manifest.int8 else TOLERANCE
         parity = compare(network, ExportedNetwork(folder), frames, labels, source, done)
-        if parity.error > tolerance:
+        if parity.error > parity.tolerance:
             worst = max(parity.tensors, key=lambda tensor: tensor.error)
-            raise RunError(f"{given.output}: expected the graphs within {tolerance:g} of PyTorch, found '{worst.name}' "
-                           f"off by {worst.error:.1e}; nothing is written: use another --to, or other versions")
+            raise RunError(f"{given.output}: expected the graphs within {parity.tolerance:g} of PyTorch, found "
+                           f"'{worst.name}' off by {worst.error:.1e}; nothing is written: use another --to, or other "
+                           "versions")
         write_readme(folder, manifest, parity)
     share = min(parity.same_labels.values())
     kind = f"{given.to}, int8" if manifest.int8 else given.to

@@ -234,7 +234,7 @@ def test_the_command_exports_and_an_evaluation_runs_it(weights, tmp_path, one_th
         export.main(arguments)
     with refused("expected weights, found an exported network"):
         export.main(["--weights", str(target), "--to", "pt2", "--output", str(tmp_path / "again")])
-    monkeypatch.setattr(export, "TOLERANCE", -1)
+    monkeypatch.setattr("inference.export.parity.TOLERANCE", -1)
     with refused("expected the graphs within -1 of PyTorch, found '.*' off by .*; nothing is written"):
         export.main([*arguments, "--overwrite"])
     assert json.loads((target / "parity.json").read_text()) == parity

@@ -72,4 +72,5 @@ def test_other_frames_are_refused(compared, capsys):
     other.add(video)
     with pytest.raises(SystemExit, match="2"):
         policy_lab.main(["compare", "--keys", str(other.root), "--runs", str(compared / "fifo")])
-    assert "run.json: expected short_side 40, as the keys have, found 0; evaluate again" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "run.json: expected short_side=40 as in this command, found 0; evaluate as the keys were made" in error

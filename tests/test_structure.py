@@ -1,7 +1,6 @@
 """The house rules: files of at most 250 lines, functions of at most 40, imports that point one way, no circles."""
 
 import ast
-import functools
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -23,14 +22,10 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in CODE}
 
 
-@functools.cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def imported(path: Path, lazily: bool = False) -> set[str]:
     """Modules of this repository that a file imports when it is loaded (`lazily`: or inside functions)."""
-    nodes = ast.walk(parsed(path)) if lazily else _executed(parsed(path))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if lazily else _executed(tree)
     found = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -60,7 +55,7 @@ def test_no_file_is_long():
 def test_no_function_is_long():
     lengths = {
         f"{path.relative_to(ROOT)}:{node.name}": node.end_lineno - node.lineno + 1
-        for path in FILES for node in ast.walk(parsed(path))
+        for path in FILES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {function: lines for function, lines in lengths.items() if lines > FUNCTION_LINES} == {}

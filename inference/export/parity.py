@@ -32,6 +32,7 @@ class Parity:
     """The result of `compare`."""
 
     frames: str                     # what was compared, for people
+    tolerance: float                # the largest error that is allowed
     tensors: list[TensorParity]
     same_labels: dict[int, float]   # number of objects -> share of the pixels, of a clip that each network segmented
 
@@ -96,7 +97,8 @@ def compare(
             equal.append(float((first == second).mean()))
             done(f"{objects} objects")
         same[objects] = float(np.mean(equal))
-    return Parity(source, list(compared.found.values()), same)
+    tolerance = INT8_TOLERANCE if exported.manifest.int8 else TOLERANCE
+    return Parity(source, tolerance, list(compared.found.values()), same)
 
 
 def _bank() -> MemoryBank:

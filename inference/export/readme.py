@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from inference.export.parity import INT8_TOLERANCE, TOLERANCE, Parity
+from inference.export.parity import Parity
 from model.exported.graphs import STAGES, TensorInfo, signatures
 from model.exported.manifest import MANIFEST, Manifest
 from model.normalization import IMAGE_MEAN, IMAGE_STD
@@ -18,10 +18,9 @@ _PARTS = {False: "They compute in float32.", True: "`value` and `segment` comput
 
 def write_readme(folder: Path, manifest: Manifest, parity: Parity) -> None:
     """Write both files. They are no part of the manifest: they depend on the clip that was compared."""
-    tolerance = INT8_TOLERANCE if manifest.int8 else TOLERANCE
-    report = {"tolerance": tolerance, "error": parity.error, **asdict(parity)}
+    report = {"error": parity.error, **asdict(parity)}
     (folder / "parity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    parts = [_about(manifest), *_graphs(manifest, parity), _parity(parity, tolerance)]
+    parts = [_about(manifest), *_graphs(manifest, parity), _parity(parity)]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -71,13 +70,13 @@ def _row(side: str, tensor: TensorInfo, seen: str) -> str:
     return f"| {side} | `{tensor.name}` | [{shape}] | {tensor.dtype} | {tensor.range} | {seen} |"
 
 
-def _parity(parity: Parity, tolerance: float) -> str:
+def _parity(parity: Parity) -> str:
     rows = "\n".join(f"| `{tensor.name}` | {tensor.error:.1e} |" for tensor in parity.tensors)
     labels = ", ".join(f"{share:.3%} with {objects}" for objects, share in parity.same_labels.items())
     return f"""## Agreement with PyTorch
 
 Compared on {parity.frames}. The error is the largest difference of a frame from the network as it was trained, in
-PyTorch and fp32, relative to the range (maximum minus minimum) of PyTorch's tensor; {tolerance:g} is allowed.
+PyTorch and fp32, relative to the range (maximum minus minimum) of PyTorch's tensor; {parity.tolerance:g} is allowed.
 
 | output | largest error |
 |---|---|

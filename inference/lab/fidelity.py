@@ -6,8 +6,6 @@ is that of the masks of the unbounded bank (docs/MEMORY.md).
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from inference.lab.replay import LabOptions, Replay
 from inference.memory import MemoryBank, MemoryOptions, make_bank
 from inference.report.runs import Run
 from inference.report.tables import Table, percent
+from inference.run.record import refuse_other_settings
 from inference.telemetry.moments import Moment, SequenceTelemetry, read_telemetry
 
 
@@ -66,7 +65,8 @@ def in_common(moment: Moment, bank: MemoryBank) -> tuple[float, float]:
 def fidelity_table(keys: KeyFolder, runs: list[Run], tick: Callable[[], object] = lambda: None) -> Table:
     """A row per run: mean and lowest over its videos, in per cent. `tick` is called after each video of each run.
 
-    Raises DatasetError for a run with other weights or frames, without telemetry, or of videos without keys.
+    Raises RunError for a run with other weights or frames, and DatasetError for one without telemetry, or of videos
+    without keys.
     """
     rows = []
     for run in runs:
@@ -84,9 +84,7 @@ def fidelity_table(keys: KeyFolder, runs: list[Run], tick: Callable[[], object] 
 
 
 def _refuse_other_frames(run: Run, keys: KeyFolder) -> None:
-    wanted: dict[str, Any] = {"weights_sha256": keys.settings["weights_sha256"],
-                              "short_side": keys.settings.get("short_side", 0), "flip": False, "scales": [1.0]}
-    for name, value in wanted.items():
-        if run.settings.get(name) != value:
-            raise DatasetError(f"{Path(run.folder) / 'run.json'}: expected {name} {value}, as the keys have, found "
-                               f"{run.settings.get(name)}; evaluate again with it, or make other keys")
+    wanted = {"weights_sha256": keys.settings["weights_sha256"], "short_side": keys.settings.get("short_side", 0),
+              "flip": False, "scales": [1.0]}
+    found = {name: run.settings.get(name) for name in wanted}
+    refuse_other_settings(run.folder / "run.json", found, wanted, "evaluate as the keys were made, or make other keys")
