@@ -1,5 +1,6 @@
 """The data of an ablation: its videos, which of their frames are scored and written, and what their scores become."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import fields
@@ -27,7 +28,7 @@ Scores = dict[str, float]
 Truths = Mapping[str, Mapping[str, Path]]      # sequence -> frame name -> label map, in the order of the frames
 
 
-class AblationData:
+class AblationData(ABC):
     """Videos, and the ground truth of the frames that are scored.
 
     Args:
@@ -50,9 +51,9 @@ class AblationData:
         for frame in sequence:
             yield frame, _truth(paths[frame.name], frame, sequence.binary) if frame.name in paths else None
 
+    @abstractmethod
     def live(self, sequence: FolderSequence, pool: Executor) -> LiveScores:
         """A new scorer of one setting's masks of the sequence."""
-        raise NotImplementedError
 
     def wanted(self, sequence: FolderSequence) -> frozenset[str] | None:
         """The frames whose masks are written; None: all."""
@@ -62,8 +63,9 @@ class AblationData:
         """Of one setting, sequence by sequence: the scores of all, and of each sequence; empty without ground truth."""
         return self._scores(reports) if self.truths is not None else ({}, {})
 
+    @abstractmethod
     def _scores(self, reports: Mapping[str, SettingReport]) -> tuple[Scores, dict[str, Scores]]:
-        raise NotImplementedError
+        """As `scores`, with ground truth."""
 
 
 class DavisData(AblationData):

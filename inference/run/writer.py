@@ -4,6 +4,7 @@ import os
 import queue
 import shutil
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from dataset.masks import overlay, write_image, write_labels
 WAITING = 16       # frames that may wait to be written before `write` blocks
 
 
-class BackgroundWriter:
+class BackgroundWriter(ABC):
     """Context manager around a thread that writes the items it is given, in order.
 
     Subclasses define how one item is written (`_write`) and what is done at the end (`_finish`), both in the thread.
@@ -59,10 +60,11 @@ class BackgroundWriter:
         except BaseException as error:
             self._error = self._error or error
 
+    @abstractmethod
     def _write(self, *item: Any, **named: Any) -> None:
-        raise NotImplementedError
+        """Called in the thread for each item."""
 
-    def _finish(self) -> None:
+    def _finish(self) -> None:      # noqa: B027  # few writers have something left to do
         """Called after the last item, also if writing failed."""
 
 

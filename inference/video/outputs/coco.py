@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ class CocoOutput(Output):
         super().__init__(folder, fps)
         self._file: CocoFile | None = None
 
+    @abstractmethod
     def segmentation(self, mask: np.ndarray) -> Any:
         """What the file says of a mask [H, W] bool that is not empty."""
-        raise NotImplementedError
 
     def write(self, result: Result) -> None:
         if self._file is None:

@@ -1,12 +1,13 @@
 """What all kinds of results have in common."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from inference.video.output_folder import OutputFolder
 from inference.video.result import Result
 
 
-class Output:
+class Output(ABC):
     """One kind of result, made frame by frame in the thread of `VideoOutput`.
 
     Every path is taken from `folder.new`, so that a later run may remove it.
@@ -25,9 +26,9 @@ class Output:
     def exists(self) -> bool:
         return (self.folder.root / self.name).exists()
 
+    @abstractmethod
     def write(self, result: Result) -> None:
         """Add one frame."""
-        raise NotImplementedError
 
-    def finish(self) -> None:
+    def finish(self) -> None:       # noqa: B027  # few outputs have something left to do
         """Called after the last frame, also after an error or an interruption: what is there by then is kept."""
