@@ -23,7 +23,7 @@ EVERY_POLICY = sorted(POLICIES)
 def test_capacity_is_hard_and_buffers_are_allocated_once(name, include_last, late, seed):
     frames = 3 + include_last
     bank = build_memory(name, frames, 4, include_last=include_last, seed=seed)
-    for now, _, _ in stream(bank, 20, seed=seed, late=late):
+    for now, _, _ in stream(bank, 25, seed=seed, late=late):
         assert bank.entries.visible <= frames * HW
         assert bank.entries.rows == frames * HW
         written, cell = bank.entries.sources
