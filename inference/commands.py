@@ -50,9 +50,11 @@ def command(
                 name = f"{type(error).__module__}.{type(error).__name__}: "
                 _exit(2, f"error: {in_one_line(error, again).rpartition(name)[2]}")
             except Exception as error:
-                if not (lack := lack_of_memory(error)):
-                    raise
-                _exit(2, "; ".join(filter(None, (f"error: {lack}", less))))
+                if lack := lack_of_memory(error):
+                    _exit(2, "; ".join(filter(None, (f"error: {lack}", less))))
+                if interrupt := _ctrl_c_behind(error):
+                    _exit(130, str(interrupt) or f"interrupted; {again}")
+                raise
             except KeyboardInterrupt as interrupt:
                 _exit(130, str(interrupt) or f"interrupted; {again}")
         return run
@@ -67,6 +69,13 @@ def lack_of_memory(error: Exception) -> str | None:
     asked = re.search(r"allocate (\d[\d.]* ?\w+)", text)
     where = "GPU memory" if re.search("CUDA|CUBLAS|CUDNN", text) else "memory"
     return f"out of {where}" + (f" ({asked[1]} more were needed)" if asked else "")
+
+
+def _ctrl_c_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The Ctrl-C during which an error arose: it may strike while `threading` takes a lock, which then raises."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 def _exit(status: int, message: str) -> NoReturn:

@@ -71,15 +71,15 @@ class Command:
 def _run(module: str, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
     os.setpgrp()
     os.environ.update(environment)
-    with open(log, "w", buffering=1) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.stdout = sys.stderr = file
-        try:
-            importlib.import_module(module).main(arguments)
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):      # too late for what is tested
-                signal.signal(number, signal.SIG_IGN)
+    file = open(log, "w", buffering=1)      # noqa: SIM115  # multiprocessing prints to it what was not caught
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    sys.stdout = sys.stderr = file
+    try:
+        importlib.import_module(module).main(arguments)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):      # too late for what is tested
+            signal.signal(number, signal.SIG_IGN)
 
 
 def write_stage(path: Path, davis: Path, **training: int) -> Path:

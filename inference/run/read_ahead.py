@@ -1,9 +1,10 @@
 """Reading in a background thread, a few items ahead of their use."""
 
-import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Self, TypeVar
+
+from inference.run.hand_over import HandOver
 
 T = TypeVar("T")
 
@@ -17,8 +18,7 @@ class ReadAhead(Iterator[T]):
     """
 
     def __init__(self, items: Iterable[T], depth: int = 4) -> None:
-        self._queue: queue.Queue[tuple[int, Any]] = queue.Queue(depth)
-        self._closed = threading.Event()
+        self._queue: HandOver[tuple[int, Any]] = HandOver(depth)
         threading.Thread(target=self._read, args=(items,), name="read ahead", daemon=True).start()
 
     def __iter__(self) -> Self:
@@ -40,26 +40,16 @@ class ReadAhead(Iterator[T]):
 
     def close(self) -> None:
         """Stop reading."""
-        self._closed.set()
+        self._queue.close()
 
     def _read(self, items: Iterable[T]) -> None:
         try:
             for item in items:
-                if not self._offer(_ITEM, item):
+                if not self._queue.put((_ITEM, item)):
                     return
-            self._offer(_END)
+            self._queue.put_last((_END, None))
         except BaseException as error:
-            self._offer(_ERROR, error)
+            self._queue.put_last((_ERROR, error))
         finally:
             if isinstance(items, Generator):        # it may have threads of its own
                 items.close()
-
-    def _offer(self, kind: int, value: object = None) -> bool:
-        """Wait for a place in the queue; False if the iterator was closed."""
-        while not self._closed.is_set():
-            try:
-                self._queue.put((kind, value), timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False

@@ -1,7 +1,6 @@
 """Writing in a background thread. The folder of a sequence's masks appears when it is complete."""
 
 import os
-import queue
 import shutil
 import threading
 from abc import ABC, abstractmethod
@@ -14,6 +13,7 @@ import numpy as np
 
 from dataset.folder import Frame
 from dataset.masks import overlay, write_image, write_labels
+from inference.run.hand_over import HandOver
 
 WAITING = 16       # frames that may wait to be written before `write` blocks
 
@@ -28,7 +28,7 @@ class BackgroundWriter(ABC):
     """
 
     def __init__(self, name: str, waiting: int = WAITING) -> None:
-        self._queue: queue.Queue[tuple[object, ...] | None] = queue.Queue(waiting)
+        self._queue: HandOver[tuple[object, ...] | None] = HandOver(waiting)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
 
@@ -43,7 +43,7 @@ class BackgroundWriter(ABC):
         self._queue.put(item)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._queue.put(None)
+        self._queue.put_last(None)
         self._thread.join()
         if kind is None and self._error is not None:
             raise self._error
