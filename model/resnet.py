@@ -22,11 +22,13 @@ class ResNet(nn.Module):
 
         super().__init__()
         self.backbone, self.widths = backbone, WIDTHS[backbone]
-        resnet = torchvision.models.get_model(backbone, weights=None, norm_layer=norm)
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        with torch.device("meta"):      # without values: to draw those of the last stage, which is cut off, takes longest
+            resnet = torchvision.models.get_model(backbone, weights=None, norm_layer=norm)
+            self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1, self.maxpool = resnet.bn1, resnet.maxpool
         self.layer1, self.layer2, self.layer3 = resnet.layer1, resnet.layer2, resnet.layer3
+        self.to_empty(device=torch.get_default_device())
+        self.draw_weights()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[B, C, H, W] -> features at strides 4, 8, 16."""
@@ -34,6 +36,14 @@ class ResNet(nn.Module):
         f4 = self.layer1(x)
         f8 = self.layer2(f4)
         return f4, f8, self.layer3(f8)
+
+    def draw_weights(self) -> None:
+        """Random weights, distributed as torchvision draws them."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+                module.reset_parameters()
 
     def load_imagenet(self, _file: Path | None = None) -> None:
         """Start from torchvision's ImageNet weights (downloaded once); extra input channels are zero.
