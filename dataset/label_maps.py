@@ -14,7 +14,7 @@ from PIL import Image
 
 from dataset.errors import Problem
 from dataset.image_files import open_image
-from dataset.masks import VOID, in_pixels, labels_in, mode_problem, pixels_of
+from dataset.masks import VOID, areas_in, in_pixels, labels_in, mode_problem, pixels_of
 
 ASPECT_TOLERANCE = 0.01     # a mask whose aspect ratio is this close to its frame's was rounded, not mixed up
 MANY, MOST = 50, 100        # values: time and memory grow with the objects; more are the grays of a picture
@@ -37,9 +37,7 @@ def label_map_problem(image: Image.Image, labels: np.ndarray | None) -> Problem 
 def values_problem(labels: np.ndarray) -> Problem | None:
     """Why the values of a mask are no object numbers but grays; None if they are."""
     found = labels_in(labels)
-    kernel = np.ones((3, 3), np.uint8)
-    solid = np.bincount(labels[cv2.erode(labels, kernel) == cv2.dilate(labels, kernel)], minlength=VOID + 1)
-    edges = [value for value in found if not solid[value]]         # nowhere 3 x 3 pixels
+    edges = _only_along_edges(labels, found) if any(_HIGH < value < VOID for value in found) else []
     if len(edges) >= max(2, len(found) / 2) and any(_HIGH < value < VOID for value in edges):
         return Problem("anti-aliased mask", "one value per object",
                        f"{len(found)} grays, most of them only along edges (an anti-aliased mask)",
@@ -48,6 +46,13 @@ def values_problem(labels: np.ndarray) -> Problem | None:
         return Problem("mask of too many values", f"one value per object, at most {MOST}",
                        f"{len(found)} values (a picture or a soft mask?)", "export a mask of 0 and object numbers")
     return None
+
+
+def _only_along_edges(labels: np.ndarray, values: list[int]) -> list[int]:
+    """The values that nowhere fill 3 x 3 pixels."""
+    kernel = np.ones((3, 3), np.uint8)
+    solid = areas_in(labels[cv2.erode(labels, kernel) == cv2.dilate(labels, kernel)][None])
+    return [value for value in values if not solid[value]]
 
 
 def given_problem(

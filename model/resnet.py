@@ -22,7 +22,7 @@ class ResNet(nn.Module):
 
         super().__init__()
         self.backbone, self.widths = backbone, WIDTHS[backbone]
-        with torch.device("meta"):      # without values: to draw those of the last stage, which is cut off, takes longest
+        with torch.device("meta"):      # no values: drawing those of the last stage, which is cut off, takes longest
             resnet = torchvision.models.get_model(backbone, weights=None, norm_layer=norm)
             self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1, self.maxpool = resnet.bn1, resnet.maxpool

@@ -8,6 +8,7 @@ computes, but behave like those of a GPU in three ways:
 Backward cannot be pretended: the engine of autograd asks the driver. Nor can what a compiler or a kernel does.
 """
 
+import functools
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -209,8 +210,15 @@ def _place() -> str:
     """The innermost line of the repository's code on the stack."""
     frame = sys._getframe()
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OWN_FOLDERS:
-            return f"{path.relative_to(ROOT)}:{frame.f_lineno}"
+        if file := _own_file(frame.f_code.co_filename):
+            return f"{file}:{frame.f_lineno}"
         frame = frame.f_back
     return "elsewhere"
+
+
+@functools.cache
+def _own_file(name: str) -> str | None:
+    """The path of a file of the repository below its root; None for all others."""
+    path = Path(name)
+    own = path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OWN_FOLDERS
+    return str(path.relative_to(ROOT)) if own else None

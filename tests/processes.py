@@ -16,6 +16,7 @@ import yaml
 
 from dataset.masks import read_image
 from model.storage import read_file
+from tests.training import NETWORK
 
 PATIENCE = 300      # seconds; only a machine that hangs takes so long
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -85,8 +86,7 @@ def _run(module: str, arguments: list[str], log: Path, environment: dict[str, st
 def write_stage(path: Path, davis: Path, **training: int) -> Path:
     """A YAML that trains a tiny network on a DAVIS folder, one sample an iteration."""
     path.write_text(yaml.safe_dump({
-        "network": {"key_backbone": "resnet18", "key_dim": 8, "value_dim": 16, "decoder_dims": [16, 8, 8],
-                    "norm": "group", "block_norm": "group"},
+        "network": NETWORK,
         "data": {"crop": 32, "sources": [{"layout": "davis2017", "root": str(davis)}]},
         "training": {"batch_size": 1, "workers": 0, "pretrained": False, **training},
     }))

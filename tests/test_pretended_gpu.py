@@ -52,7 +52,9 @@ def network(precision):
 
 
 def segmenter_of(memory, precision="fp32", device="cpu", **options):
-    prepared = copy.deepcopy(network(precision)).to(device)
+    prepared = network(precision)
+    if device != "cpu":
+        prepared = copy.deepcopy(prepared).to(device)
     return VideoSegmenter(prepared, build_memory(memory, 2, top_k=5), EVERY, precision, **options)
 
 

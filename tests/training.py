@@ -7,8 +7,8 @@ from dataset.synthetic import make_davis, make_static
 from model.checkpoint import read_weights
 
 NETWORK = {
-    "key_backbone": "resnet18", "key_dim": 8, "value_dim": 16, "decoder_dims": [16, 8, 8], "norm": "group",
-    "block_norm": "group",
+    "key_backbone": "efficientnet_lite0", "value_backbone": "efficientnet_lite0", "key_dim": 8, "value_dim": 16,
+    "decoder_dims": [16, 8, 8], "norm": "group", "block_norm": "group",
 }
 
 
