@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from model.config import from_mapping, to_mapping
 from model.errors import CheckpointError
@@ -21,6 +20,7 @@ from model.exported.network import ExportedNetwork
 from model.network import STCN, NetworkConfig
 from model.published_layout import describe_config, from_published
 from model.storage import UNREADABLE, read_file, save_file, unreadable
+from model.undrawn import Undrawn
 
 OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights"      # weights that come with the repository: "compact"
 
@@ -45,22 +45,10 @@ def load_network(path: str | Path, device: str | torch.device = "cpu", mask_chan
                 "mask channels can be added but not taken away"
             )
         config = NetworkConfig(**{**vars(config), "mask_channels": mask_channels})
-    with _Undrawn():
+    with Undrawn():         # the file replaces the initial weights
         network = STCN(config)
     load_state(network, state, str(path))
     return network.to(device).eval()
-
-
-class _Undrawn(TorchFunctionMode):
-    """Networks are built without their initial weights: a file replaces them, and drawing them takes ten times as long
-    as all the rest of building."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function is Tensor.normal_:
-            return args[0]
-        if getattr(function, "__module__", None) == "torch.nn.init":
-            return None
-        return function(*args, **(kwargs or {}))
 
 
 def _load_exported(path: str | Path, device: torch.device, mask_channels: int | None) -> STCN:

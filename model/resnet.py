@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from model.blocks import NormFactory
 from model.errors import ConfigError
+from model.undrawn import Undrawn
 
 WIDTHS: Mapping[str, tuple[int, int, int]] = {
     "resnet18": (64, 128, 256), "resnet34": (64, 128, 256), "resnet50": (256, 512, 1024),
@@ -22,12 +23,11 @@ class ResNet(nn.Module):
 
         super().__init__()
         self.backbone, self.widths = backbone, WIDTHS[backbone]
-        with torch.device("meta"):      # no values: drawing those of the last stage, which is cut off, takes longest
+        with Undrawn():                 # to draw the weights of the last stage, which is cut off, takes longest
             resnet = torchvision.models.get_model(backbone, weights=None, norm_layer=norm)
             self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1, self.maxpool = resnet.bn1, resnet.maxpool
         self.layer1, self.layer2, self.layer3 = resnet.layer1, resnet.layer2, resnet.layer3
-        self.to_empty(device=torch.get_default_device())
         self.draw_weights()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
