@@ -13,10 +13,18 @@ else
     echo "biome is not installed: the JavaScript of scripts/annotation/page is not linted"
 fi
 
+# The files of the tests lie in memory if there is room, since commands flush what they write to the disk.
+room=$(( $(df --output=avail /dev/shm 2> /dev/null | tail -n 1) + 0 ))
+memory=$(( $(awk '/MemAvailable/ {print $2}' /proc/meminfo 2> /dev/null) + 0 ))
+if [ "$room" -gt 6000000 ] && [ "$memory" -gt 8000000 ]; then
+    PYTEST_DEBUG_TEMPROOT=$(mktemp -d /dev/shm/tests.XXXXXX)
+    export PYTEST_DEBUG_TEMPROOT
+fi
+
 types=$(mktemp)
 $python -m mypy > "$types" 2>&1 &       # beside the tests, since it uses one core; its result comes last
 types_process=$!
-trap 'kill $types_process 2> /dev/null || true; rm -f "$types"' EXIT
+trap 'kill $types_process 2> /dev/null || true; rm -rf "$types" "${PYTEST_DEBUG_TEMPROOT:-$types}"' EXIT
 
 # Compiled files are kept, even if the environment says otherwise: each process would compile all tests again.
 export PYTHONDONTWRITEBYTECODE=
