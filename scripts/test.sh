@@ -16,15 +16,16 @@ fi
 # The files of the tests lie in memory if there is room, since commands flush what they write to the disk.
 room=$(( $(df --output=avail /dev/shm 2> /dev/null | tail -n 1) + 0 ))
 memory=$(( $(awk '/MemAvailable/ {print $2}' /proc/meminfo 2> /dev/null) + 0 ))
+files=
 if [ "$room" -gt 6000000 ] && [ "$memory" -gt 8000000 ]; then
-    PYTEST_DEBUG_TEMPROOT=$(mktemp -d /dev/shm/tests.XXXXXX)
-    export PYTEST_DEBUG_TEMPROOT
+    files=$(mktemp -d /dev/shm/tests.XXXXXX)
+    export PYTEST_DEBUG_TEMPROOT=$files
 fi
 
 types=$(mktemp)
 $python -m mypy > "$types" 2>&1 &       # beside the tests, since it uses one core; its result comes last
 types_process=$!
-trap 'kill $types_process 2> /dev/null || true; rm -rf "$types" "${PYTEST_DEBUG_TEMPROOT:-$types}"' EXIT
+trap 'kill $types_process 2> /dev/null || true; rm -rf "$types" $files' EXIT
 
 # Compiled files are kept, even if the environment says otherwise: each process would compile all tests again.
 export PYTHONDONTWRITEBYTECODE=
@@ -39,6 +40,10 @@ if [ "${1:-}" = "--quick" ]; then
 fi
 status=0
 $python -m pytest --numprocesses "${TEST_PROCESSES:-$(( processes > 0 ? processes : 1 ))}" --dist worksteal "$@" || status=$?
+if [ $status != 0 ] && [ -n "$files" ]; then
+    echo "files of failed tests: $files (in memory: remove them when they are no longer needed)"
+    files=
+fi
 wait $types_process || status=1
 cat "$types"
 exit $status

@@ -26,7 +26,7 @@ RUN = {
     "python scripts/ablate.py --davis-root data/long": "--memory every_k lfu --memory-frames 2",
     "python scripts/ablate.py --youtube-root": "--memory-frames 1 2",
     "python scripts/ablate.py":
-        "--memory every_k lfu novelty --memory-frames 1 2 --sequences breakdance --precision fp32",
+        "--memory every_k lfu novelty --memory-frames 2 --sequences breakdance --precision fp32",
     "python scripts/calibrate_confidence.py": "--clips 2 --frames 3",
     "python scripts/check_dataset.py": "",
     "python scripts/explain.py": "",
