@@ -72,7 +72,7 @@ def load_for(runtime: RuntimeOptions, weights: str | Path) -> STCN:
         return network
     if runtime.precision == "fp64":
         return network.double()
-    return prepare_for_inference(network, runtime.precision, runtime.compile, runtime.tune == "auto")
+    return prepare_for_inference(network, runtime.precision, runtime.compile, runtime.tune == "auto", in_place=True)
 
 
 def _check_exported(runtime: RuntimeOptions, weights: str | Path) -> None:

@@ -25,7 +25,7 @@ SHAPES = 1024         # sizes of frames and numbers of objects for which a stage
 
 @torch.no_grad()
 def prepare_for_inference(
-    network: STCN, precision: str = "fp32", compiled: bool = False, tune: bool = False
+    network: STCN, precision: str = "fp32", compiled: bool = False, tune: bool = False, in_place: bool = False
 ) -> STCN:
     """A faster copy of `network`, in evaluation mode. A network prepared in this precision is returned as it is; if it
     is to be compiled, compiled, with the same weights.
@@ -38,6 +38,7 @@ def prepare_for_inference(
         tune: on a CPU, measure which algorithm is the fastest for each convolution (`model.convolution`), once per
         machine: it takes some seconds at the first frame, and memory for transformed weights. A compiled network is not
         tuned.
+        in_place: change `network` itself, which takes no memory for a second one.
     Raises ValueError for fp64, in which only the plain path runs, and for a network prepared in another precision.
     """
     precision = resolve_precision(precision, network.device)
@@ -49,17 +50,16 @@ def prepare_for_inference(
         raise ValueError(f"expected the network as it was loaded, found one prepared in {prepared} already")
     if hasattr(network, "prepared"):
         return _compiled(network) if compiled and not network.compiled else network
-    fast = copy.deepcopy(network).eval().requires_grad_(False)
+    fast = (network if in_place else copy.deepcopy(network)).eval().requires_grad_(False)
     own = {"fuse1": fast.value_encoder.trunk.widths[-1], "compress": network.config.value_dim}
     for module, block in ((fast.value_encoder, "fuse1"), (fast.decoder, "compress")):      # those that fuse features
         setattr(module, block, share_convolutions(getattr(module, block), own[block]))
     for trunk in (fast.key_encoder.trunk, fast.value_encoder.trunk):
         fold_batch_norms(trunk)
     in_layout(fast.to(PRECISIONS[precision]), torch.channels_last)
-    fast.key_encoder.key_projection.float()
-    for module in fast.modules():
-        if isinstance(module, nn.BatchNorm2d):      # those of the blocks precede a ReLU and cannot be folded
-            module.float()
+    unfolded = [module for module in fast.modules() if isinstance(module, nn.BatchNorm2d)]    # they precede a ReLU
+    for module in (fast.key_encoder.key_projection, *unfolded):
+        module.float()
     fast.prepared = precision
     if tune and not compiled and next(fast.parameters()).device.type == "cpu":
         tune_convolutions(fast, Timings(cache_folder()))

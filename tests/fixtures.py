@@ -13,6 +13,7 @@ from dataset.synthetic import make_davis
 from inference.memory import POLICIES
 from model import STCN, NetworkConfig
 from model.checkpoint import load_state, save_network
+from model.fast import prepare_for_inference
 from model.published_layout import from_published
 from tests.annotating import Annotating, write_frames
 from tests.odd import Refusals
@@ -73,6 +74,12 @@ def tiny_network() -> STCN:
     """A small network with seeded random weights: quick, and good enough for everything but quality."""
     torch.manual_seed(0)
     return STCN(TINY).eval()
+
+
+@pytest.fixture(scope="session")
+def prepared_network(tiny_network) -> STCN:
+    """The tiny network prepared in fp32: each segmenter would prepare a copy of its own."""
+    return prepare_for_inference(tiny_network)
 
 
 @pytest.fixture(scope="session")

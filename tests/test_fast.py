@@ -1,5 +1,6 @@
 """The network prepared for inference computes what the network computes; matching in blocks is exact."""
 
+import copy
 import shutil
 
 import pytest
@@ -99,6 +100,14 @@ def test_matching_in_parts_is_the_same_matching(monkeypatch, cells, part, group,
         assert not found.weights[:, k:].any()
     (nothing,) = grouped_search.match(keys, query, 6, (torch.zeros(90, dtype=torch.bool),))
     assert not nothing.weights.any()
+
+
+def test_in_place_the_network_itself_is_prepared(network):
+    given, expected = copy.deepcopy(network), prepare_for_inference(network).state_dict()
+    prepared = prepare_for_inference(given, in_place=True)
+    assert prepared is given
+    assert not hasattr(network, "prepared")
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in prepared.state_dict().items())
 
 
 def test_what_cannot_be_prepared_is_refused(network):

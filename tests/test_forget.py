@@ -190,8 +190,8 @@ def test_an_object_that_met_no_other_is_segmented_as_if_it_were_alone(clip, deco
 
 
 @pytest.mark.parametrize("number", [7, 200])
-def test_the_others_are_read_to_the_bit_as_before(tiny_network, clip, number):
-    segmenter = _segmenter(tiny_network)
+def test_the_others_are_read_to_the_bit_as_before(prepared_network, clip, number):
+    segmenter = _segmenter(prepared_network)
     numbers = np.array([0, 200, 7], np.uint8)
     for t, (frame, labels) in enumerate(clip[:5]):
         segmenter.step(frame, numbers[labels] if t == 0 else None)
@@ -207,8 +207,8 @@ def test_the_others_are_read_to_the_bit_as_before(tiny_network, clip, number):
     assert segmenter.step(clip[5][0]).shape == (2, 50, 71)
 
 
-def test_a_forgotten_object_can_be_given_again_and_is_new(tiny_network, clip, tmp_path):
-    segmenter = _segmenter(tiny_network)
+def test_a_forgotten_object_can_be_given_again_and_is_new(prepared_network, clip, tmp_path):
+    segmenter = _segmenter(prepared_network)
     for t, (frame, labels) in enumerate(clip[:3]):
         last = segmenter.step(frame, labels if t == 0 else None)
     segmenter.forget(1)
@@ -229,8 +229,8 @@ def test_a_forgotten_object_can_be_given_again_and_is_new(tiny_network, clip, tm
 
 
 @pytest.mark.parametrize("decode", ["full", "window"])
-def test_a_segmenter_that_forgot_is_saved_and_loaded(tiny_network, clip, tmp_path, decode):
-    segmenter, loaded = (_segmenter(tiny_network, decode=decode) for _ in "12")
+def test_a_segmenter_that_forgot_is_saved_and_loaded(prepared_network, clip, tmp_path, decode):
+    segmenter, loaded = (_segmenter(prepared_network, decode=decode) for _ in "12")
     for t, (frame, labels) in enumerate(clip[:4]):
         segmenter.step(frame, {0: labels * (labels == 1), 2: labels}.get(t))
     segmenter.forget(1)

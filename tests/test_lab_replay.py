@@ -138,9 +138,9 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def replayed(root, tiny_network):
+def replayed(root, prepared_network):
     """A lab's replay of a clip, with keys in fp32, as the segmenter below has them."""
-    segmenter = VideoSegmenter(tiny_network, build_memory("every_k"))
+    segmenter = VideoSegmenter(prepared_network, build_memory("every_k"))
     sequence = davis_sequences(root)[0]
     keys = encode_video(sequence, segmenter, dtype=np.float32)
     replay = Replay(keys, options([row for row in DEFAULT_ROWS if row not in QUALITY_ROWS], (2, 3)))
@@ -151,14 +151,14 @@ def replayed(root, tiny_network):
 @pytest.mark.parametrize("row", [
     row if row in ("lfu", "recover") else pytest.param(row, marks=pytest.mark.slow) for row in DEFAULT_ROWS
 ])
-def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, tiny_network):
+def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, prepared_network):
     """If it is told the same quality of masks."""
     sequence, keys, banks = replayed
     policy, more = ROWS[row]
     for frames in (2, 3):
         memory, told = build_memory(policy, frames, 4, **more), []
         memory.watched = row in QUALITY_ROWS
-        segmenter = VideoSegmenter(tiny_network, memory, memory_every=2)
+        segmenter = VideoSegmenter(prepared_network, memory, memory_every=2)
         for frame in sequence:
             segmenter.step(frame.image, frame.annotation)
             told += [recorded(memory.quality)] if memory.watched else []
@@ -169,16 +169,16 @@ def test_the_lab_keeps_entry_by_entry_what_an_evaluation_keeps(row, replayed, ti
         assert survivors(memory) == survivors(banks[row, frames])
 
 
-def test_keys_are_the_same_with_the_quality_of_masks_which_is_that_of_the_unbounded_bank(root, tiny_network):
+def test_keys_are_the_same_with_the_quality_of_masks_which_is_that_of_the_unbounded_bank(root, prepared_network):
     sequence = davis_sequences(root)[1]
     plain, full = (
-        encode_video(sequence, VideoSegmenter(tiny_network, build_memory("every_k")), 40, with_quality=quality)
+        encode_video(sequence, VideoSegmenter(prepared_network, build_memory("every_k")), 40, with_quality=quality)
         for quality in (False, True)
     )
     assert np.array_equal(plain.keys, full.keys)
     assert np.array_equal(plain.shares, full.shares)
     assert plain.quality is None
-    segmenter = ViewSegmenter([VideoSegmenter(tiny_network, build_memory("every_k"))], (View(40),))
+    segmenter = ViewSegmenter([VideoSegmenter(prepared_network, build_memory("every_k"))], (View(40),))
     segmenter.segmenters[0].memory.watched = True
     for frame, expected in zip(sequence, full.quality, strict=True):
         segmenter.step(frame.image, frame.annotation)

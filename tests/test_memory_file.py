@@ -119,10 +119,10 @@ def test_a_memory_may_learn_more_objects_and_be_replaced(learned, other, tmp_pat
 
 
 @pytest.mark.slow
-def test_the_banks_of_all_views_are_saved(tiny_network):
+def test_the_banks_of_all_views_are_saved(prepared_network):
     views = (View(), View(flip=True), View(scale=0.5))
     one, two = (
-        ViewSegmenter([VideoSegmenter(tiny_network, build_memory("lfu"), 2) for _ in views], views) for _ in "12"
+        ViewSegmenter([VideoSegmenter(prepared_network, build_memory("lfu"), 2) for _ in views], views) for _ in "12"
     )
     clip = make_clip()
     for t, (image, labels) in enumerate(clip[:3]):

@@ -101,11 +101,11 @@ def test_a_state_follows_from_area_and_confidence():
     assert quality.state == ["absent", "absent", "uncertain", "present"]
 
 
-def test_a_segmenter_gives_it_in_the_order_of_its_objects(tiny_network):
+def test_a_segmenter_gives_it_in_the_order_of_its_objects(prepared_network):
     frame = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     labels = np.zeros(SIZE, np.uint8)
     labels[2:8, 2:8], labels[10:20, 10:30] = 7, 3
-    segmenter = VideoSegmenter(tiny_network, build_memory("lfu"))
+    segmenter = VideoSegmenter(prepared_network, build_memory("lfu"))
     assert segmenter.quality(segmenter.step(frame)).area.shape == (0,)
     assert segmenter.mean_key is None
     given = segmenter.quality(segmenter.step(frame, labels))
@@ -114,7 +114,7 @@ def test_a_segmenter_gives_it_in_the_order_of_its_objects(tiny_network):
     assert given.state == ["present", "present"]
     key = segmenter.encode(frame).features.key[0]
     torch.testing.assert_close(segmenter.mean_key, key.mean((1, 2)))
-    views = ViewSegmenter([VideoSegmenter(tiny_network, build_memory("lfu"))], (View(),))
+    views = ViewSegmenter([VideoSegmenter(prepared_network, build_memory("lfu"))], (View(),))
     assert torch.equal(views.quality(views.step(frame, labels)).confidence, given.confidence)
     assert views.mean_key.shape == segmenter.mean_key.shape
 

@@ -29,8 +29,8 @@ def _three(labels):
     return cut
 
 
-def test_a_new_number_changes_no_mask(tiny_network, clip):
-    renamed, plain = _segmenters(tiny_network)
+def test_a_new_number_changes_no_mask(prepared_network, clip):
+    renamed, plain = _segmenters(prepared_network)
     for t, (frame, labels) in enumerate(clip):
         ours, expected = (segmenter.step(frame, labels if t == 0 else None) for segmenter in (renamed, plain))
         if t >= 3:
@@ -51,8 +51,8 @@ def test_a_new_number_changes_no_mask(tiny_network, clip):
 
 
 @pytest.mark.parametrize("number", [1, 5])
-def test_merged_objects_are_one_whose_probability_is_their_sum(tiny_network, clip, number, tmp_path):
-    merged, plain, loaded = _segmenters(tiny_network, 3)
+def test_merged_objects_are_one_whose_probability_is_their_sum(prepared_network, clip, number, tmp_path):
+    merged, plain, loaded = _segmenters(prepared_network, 3)
     for t, (frame, labels) in enumerate(clip[:6]):
         given = _three(labels) if t == 0 else None
         ours, expected = merged.step(frame, given), plain.step(frame, given)
@@ -74,8 +74,8 @@ def test_merged_objects_are_one_whose_probability_is_their_sum(tiny_network, cli
     assert merged.memory.empty == (number == 1)
 
 
-def test_an_annotation_makes_the_parts_one_object(tiny_network, clip):
-    merged, = _segmenters(tiny_network, 1)
+def test_an_annotation_makes_the_parts_one_object(prepared_network, clip):
+    merged, = _segmenters(prepared_network, 1)
     for t, (frame, labels) in enumerate(clip[:4]):
         merged.step(frame, _three(labels) if t == 0 else None)
     merged.rename(2, 1)

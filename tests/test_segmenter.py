@@ -29,18 +29,18 @@ def test_shapes_sums_and_sizes_that_need_padding(tiny_network, clip, memory, pre
         torch.testing.assert_close(probabilities.sum(0), torch.ones(50, 71))
 
 
-def test_an_annotated_frame_returns_its_annotation_in_the_callers_numbers(tiny_network, clip):
+def test_an_annotated_frame_returns_its_annotation_in_the_callers_numbers(prepared_network, clip):
     frame, labels = clip[0]
     numbers = np.array([0, 200, 7], np.uint8)[labels]
-    segmenter = segmenter_of(tiny_network)
+    segmenter = segmenter_of(prepared_network)
     result = segmenter.labels(segmenter.step(frame, numbers))
     assert segmenter.objects == [7, 200]
     np.testing.assert_array_equal(result, numbers)
     assert set(np.unique(segmenter.labels(segmenter.step(clip[1][0])))) <= {0, 7, 200}
 
 
-def test_before_the_first_annotation_all_is_background_and_nothing_is_stored(tiny_network, clip):
-    segmenter = segmenter_of(tiny_network)
+def test_before_the_first_annotation_all_is_background_and_nothing_is_stored(prepared_network, clip):
+    segmenter = segmenter_of(prepared_network)
     for annotation in (None, np.zeros((50, 71), np.uint8)):
         assert segmenter.step(clip[0][0], annotation).tolist() == torch.ones(1, 50, 71).tolist()
         assert segmenter.memory.frames_held == 0
@@ -49,9 +49,9 @@ def test_before_the_first_annotation_all_is_background_and_nothing_is_stored(tin
     assert segmenter.last_write == 2
 
 
-def test_a_later_annotation_wins_and_is_always_stored(tiny_network, clip):
+def test_a_later_annotation_wins_and_is_always_stored(prepared_network, clip):
     first, second = (clip[i][1] * (clip[i][1] == number) for i, number in ((0, 1), (3, 2)))
-    segmenter = segmenter_of(tiny_network, every=100)
+    segmenter = segmenter_of(prepared_network, every=100)
     for index in range(3):
         segmenter.step(clip[index][0], first if index == 0 else None)
     labels = segmenter.labels(segmenter.step(clip[3][0], second))
@@ -61,8 +61,8 @@ def test_a_later_annotation_wins_and_is_always_stored(tiny_network, clip):
     assert not (labels[second != 2] == 2).any()
 
 
-def test_an_annotation_that_repeats_an_object_replaces_it(tiny_network, clip):
-    segmenter = segmenter_of(tiny_network)
+def test_an_annotation_that_repeats_an_object_replaces_it(prepared_network, clip):
+    segmenter = segmenter_of(prepared_network)
     segmenter.step(*clip[0])
     moved = np.zeros((50, 71), np.uint8)
     moved[5:15, 5:15] = 1
@@ -70,8 +70,8 @@ def test_an_annotation_that_repeats_an_object_replaces_it(tiny_network, clip):
     np.testing.assert_array_equal(labels == 1, moved == 1)
 
 
-def test_frames_are_stored_every_k_counting_from_the_last_write(tiny_network, clip):
-    segmenter = segmenter_of(tiny_network, "every_k", every=3)
+def test_frames_are_stored_every_k_counting_from_the_last_write(prepared_network, clip):
+    segmenter = segmenter_of(prepared_network, "every_k", every=3)
     writes = []
     for index, (frame, labels) in enumerate(clip):
         segmenter.step(frame, labels if index in (0, 1) else None)
@@ -79,18 +79,18 @@ def test_frames_are_stored_every_k_counting_from_the_last_write(tiny_network, cl
     assert writes == [0, 1, 4, 7]
 
 
-def test_values_are_encoded_only_for_frames_that_are_kept(tiny_network, clip, monkeypatch):
+def test_values_are_encoded_only_for_frames_that_are_kept(prepared_network, clip, monkeypatch):
     encoded = []
-    original = type(tiny_network).encode_value
-    monkeypatch.setattr(type(tiny_network), "encode_value", lambda *a: encoded.append(1) or original(*a))
-    segmenter = segmenter_of(tiny_network, every=4)
+    original = type(prepared_network).encode_value
+    monkeypatch.setattr(type(prepared_network), "encode_value", lambda *a: encoded.append(1) or original(*a))
+    segmenter = segmenter_of(prepared_network, every=4)
     for index, (frame, labels) in enumerate(clip):
         segmenter.step(frame, labels if index == 0 else None)
     assert len(encoded) == 2
 
 
-def test_reset_makes_a_fresh_start(tiny_network, clip):
-    segmenter = segmenter_of(tiny_network)
+def test_reset_makes_a_fresh_start(prepared_network, clip):
+    segmenter = segmenter_of(prepared_network)
     runs = []
     for _ in range(2):
         segmenter.reset()
@@ -99,8 +99,8 @@ def test_reset_makes_a_fresh_start(tiny_network, clip):
         assert torch.equal(first, second)
 
 
-def test_bad_frames_and_annotations_are_refused_with_what_was_expected(tiny_network, clip):
-    segmenter = segmenter_of(tiny_network)
+def test_bad_frames_and_annotations_are_refused_with_what_was_expected(prepared_network, clip):
+    segmenter = segmenter_of(prepared_network)
     frame, labels = clip[0]
     for bad in (frame[..., :2], frame.astype(np.float32), frame[..., 0]):
         with pytest.raises(ValueError, match="uint8 RGB"):

@@ -31,8 +31,8 @@ def _steps(segmenter, frames, first=0):
 
 @pytest.mark.parametrize("decode", ["full", pytest.param("window", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("memory", EVERY_POLICY)
-def test_a_loaded_segmenter_resumes_to_the_bit(tiny_network, clip, tmp_path, memory, decode):
-    uninterrupted, saved, loaded = (_segmenter(tiny_network, memory, decode=decode) for _ in range(3))
+def test_a_loaded_segmenter_resumes_to_the_bit(prepared_network, clip, tmp_path, memory, decode):
+    uninterrupted, saved, loaded = (_segmenter(prepared_network, memory, decode=decode) for _ in range(3))
     expected = _steps(uninterrupted, clip)
     _steps(saved, clip[:7])
     saved.save(tmp_path / "state.pth")
@@ -56,19 +56,19 @@ np.save(folder + "/labels.npy", np.stack([segmenter.labels(segmenter.step(frame)
 
 
 @pytest.mark.slow
-def test_a_new_process_resumes_with_identical_masks(tiny_network, clip, tmp_path):
-    segmenter = _segmenter(tiny_network)
+def test_a_new_process_resumes_with_identical_masks(prepared_network, clip, tmp_path):
+    segmenter = _segmenter(prepared_network)
     _steps(segmenter, clip[:7])
     segmenter.save(tmp_path / "state.pth")
-    save_network(tmp_path / "network.pth", tiny_network)
+    save_network(tmp_path / "network.pth", prepared_network)
     np.save(tmp_path / "frames.npy", np.stack([frame for frame, _ in clip[7:]]))
     subprocess.run([sys.executable, "-c", _CONTINUE, str(tmp_path)], check=True)
     labels = [segmenter.labels(segmenter.step(frame)) for frame, _ in clip[7:]]
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), np.stack(labels))
 
 
-def test_a_frozen_bank_is_read_but_never_changed(tiny_network, clip):
-    segmenter = _segmenter(tiny_network)
+def test_a_frozen_bank_is_read_but_never_changed(prepared_network, clip):
+    segmenter = _segmenter(prepared_network)
     _steps(segmenter, clip[:5])
     segmenter.freeze()
     entries = segmenter.memory.entries
@@ -81,8 +81,8 @@ def test_a_frozen_bank_is_read_but_never_changed(tiny_network, clip):
     assert not torch.equal(before["buffers"]["usage"], entries.state()["buffers"]["usage"])
 
 
-def test_a_frozen_bank_says_that_it_cannot_learn_an_object(tiny_network, clip):
-    segmenter = _segmenter(tiny_network)
+def test_a_frozen_bank_says_that_it_cannot_learn_an_object(prepared_network, clip):
+    segmenter = _segmenter(prepared_network)
     segmenter.freeze()
     with pytest.raises(ValueError, match=r"frame 0: .*the frozen bank knows, \[\], found \[1\]; freeze\(False\)"):
         segmenter.step(*clip[0])
@@ -95,8 +95,8 @@ def test_a_frozen_bank_says_that_it_cannot_learn_an_object(tiny_network, clip):
         segmenter.step(frame, labels)
 
 
-def test_a_bank_finds_its_objects_in_another_video_of_another_size(tiny_network, clip):
-    segmenter = _segmenter(tiny_network)
+def test_a_bank_finds_its_objects_in_another_video_of_another_size(prepared_network, clip):
+    segmenter = _segmenter(prepared_network)
     _steps(segmenter, clip[:5])
     segmenter.freeze()
     segmenter.reset(keep_memory=True)
@@ -110,15 +110,15 @@ def test_a_bank_finds_its_objects_in_another_video_of_another_size(tiny_network,
     assert not segmenter.memory.frozen
 
 
-def test_states_of_another_kind_are_refused(tiny_network, clip, tmp_path):
+def test_states_of_another_kind_are_refused(prepared_network, clip, tmp_path):
     path = tmp_path / "state.pth"
-    segmenter = _segmenter(tiny_network)
+    segmenter = _segmenter(prepared_network)
     _steps(segmenter, clip[:3])
     segmenter.save(path)
     with pytest.raises(CheckpointError, match=r"state.pth: expected a segmenter made with .*'memory_every': 3"):
-        VideoSegmenter(tiny_network, build_memory("lfu", 3, top_k=5), 3).load(path)
+        VideoSegmenter(prepared_network, build_memory("lfu", 3, top_k=5), 3).load(path)
     with pytest.raises(CheckpointError, match="expected the state of a bank"):
-        _segmenter(tiny_network, "lru").load(path)
+        _segmenter(prepared_network, "lru").load(path)
     save_file(path, {"network": {}})
     with pytest.raises(CheckpointError, match="expected a saved segmenter, found"):
         segmenter.load(path)

@@ -10,9 +10,9 @@ from inference import VideoSegmenter, build_memory
 
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", ["lfu", "first_and_latest"])
-def test_resident_memory_is_flat(tiny_network, memory):
+def test_resident_memory_is_flat(prepared_network, memory):
     clip = list(SyntheticClip(seed=2, size=(32, 48), objects=2, length=50))
-    segmenter = VideoSegmenter(tiny_network, build_memory(memory))
+    segmenter = VideoSegmenter(prepared_network, build_memory(memory))
     resident = []
     for t in range(1000):
         frame, labels = clip[t % len(clip)]
@@ -23,11 +23,11 @@ def test_resident_memory_is_flat(tiny_network, memory):
     assert max(resident[10:]) < 1.01 * max(resident[2:10])
 
 
-def test_every_k_holds_what_its_entries_take(tiny_network):
+def test_every_k_holds_what_its_entries_take(prepared_network):
     clip = SyntheticClip(seed=2, size=(64, 96), objects=2)
     memory = build_memory("every_k")
-    segmenter = VideoSegmenter(tiny_network, memory)
-    cells, config = 4 * 6, tiny_network.config
+    segmenter = VideoSegmenter(prepared_network, memory)
+    cells, config = 4 * 6, prepared_network.config
     for t in range(41):
         frame, labels = clip.frame(t)
         segmenter.step(frame, labels if t == 0 else None)
