@@ -45,9 +45,12 @@ def each_tensor(x: Any, function: Callable[[Tensor], Any]) -> Any:
     """x with `function` of each tensor in it, in its lists and tuples, and in the values of its dictionaries."""
     if isinstance(x, Tensor):
         return function(x)
-    if isinstance(x, dict):
+    kind = type(x)
+    if kind is tuple or kind is list:
+        return kind([each_tensor(value, function) for value in x])
+    if kind is dict:
         return {name: each_tensor(value, function) for name, value in x.items()}
-    return type(x)(each_tensor(value, function) for value in x) if type(x) in (list, tuple) else x
+    return x
 
 
 def values_of(x: Tensor) -> Tensor:
