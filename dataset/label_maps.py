@@ -37,8 +37,8 @@ def label_map_problem(image: Image.Image, labels: np.ndarray | None) -> Problem 
 def values_problem(labels: np.ndarray) -> Problem | None:
     """Why the values of a mask are no object numbers but grays; None if they are."""
     found = labels_in(labels)
-    edges = _only_along_edges(labels, found) if any(_HIGH < value < VOID for value in found) else []
-    if len(edges) >= max(2, len(found) / 2) and any(_HIGH < value < VOID for value in edges):
+    edges = _only_along_edges(labels, found) if _high(found) else []
+    if len(edges) >= max(2, len(found) / 2) and _high(edges):
         return Problem("anti-aliased mask", "one value per object",
                        f"{len(found)} grays, most of them only along edges (an anti-aliased mask)",
                        "export it without smoothing: every gray would be an object")
@@ -46,6 +46,10 @@ def values_problem(labels: np.ndarray) -> Problem | None:
         return Problem("mask of too many values", f"one value per object, at most {MOST}",
                        f"{len(found)} values (a picture or a soft mask?)", "export a mask of 0 and object numbers")
     return None
+
+
+def _high(values: list[int]) -> bool:
+    return any(_HIGH < value < VOID for value in values)
 
 
 def _only_along_edges(labels: np.ndarray, values: list[int]) -> list[int]:

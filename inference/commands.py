@@ -49,19 +49,17 @@ def command(
                 # a loading process wraps the error of a file in its traceback; the error itself comes last
                 name = f"{type(error).__module__}.{type(error).__name__}: "
                 _exit(2, f"error: {in_one_line(error, again).rpartition(name)[2]}")
-            except Exception as error:
-                if lack := lack_of_memory(error):
-                    _exit(2, "; ".join(filter(None, (f"error: {lack}", less))))
+            except (Exception, KeyboardInterrupt) as error:
                 if interrupt := _ctrl_c_behind(error):
                     _exit(130, str(interrupt) or f"interrupted; {again}")
+                if lack := lack_of_memory(error):
+                    _exit(2, "; ".join(filter(None, (f"error: {lack}", less))))
                 raise
-            except KeyboardInterrupt as interrupt:
-                _exit(130, str(interrupt) or f"interrupted; {again}")
         return run
     return decorate
 
 
-def lack_of_memory(error: Exception) -> str | None:
+def lack_of_memory(error: BaseException) -> str | None:
     """How much memory was missing, in a few words, if this is what the error is about; otherwise None."""
     text = str(error)
     if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(text):
@@ -72,7 +70,7 @@ def lack_of_memory(error: Exception) -> str | None:
 
 
 def _ctrl_c_behind(error: BaseException | None) -> KeyboardInterrupt | None:
-    """The Ctrl-C during which an error arose: it may strike while `threading` takes a lock, which then raises."""
+    """The Ctrl-C that an error is, or during which it arose: `threading` raises if it is struck taking a lock."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error

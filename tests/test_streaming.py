@@ -11,7 +11,7 @@ from inference import VideoSegmenter, build_memory
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", ["lfu", "first_and_latest"])
 def test_resident_memory_is_flat(prepared_network, memory):
-    clip = list(SyntheticClip(seed=2, size=(32, 48), objects=1, length=50))
+    clip = list(SyntheticClip(seed=2, size=(32, 48), objects=2, length=50))
     segmenter = VideoSegmenter(prepared_network, build_memory(memory))
     resident = []
     for t in range(1000):
