@@ -56,9 +56,10 @@ def compare(video: VideoKeys, options: MemoryOptions, recorded: SequenceTelemetr
 def in_common(moment: Moment, bank: MemoryBank) -> tuple[float, float]:
     """Entries, and their memory frames, that an evaluation at a moment and `bank` both hold, divided by all of them."""
     assert bank.entries is not None, "the first frame is held"
-    recorded = set(zip(*(moment.survivors[name].tolist() for name in ("written", "cell")), strict=True))
-    replayed = set(zip(*(source.tolist() for source in bank.entries.sources), strict=True))
-    frames = [{written for written, _ in held} for held in (recorded, replayed)]
+    recorded = set(zip(moment.survivors["written"].tolist(), moment.survivors["cell"].tolist(), strict=True))
+    written, cell = bank.entries.sources
+    replayed = set(zip(written.tolist(), cell.tolist(), strict=True))
+    frames = [{frame for frame, _ in held} for held in (recorded, replayed)]
     return len(recorded & replayed) / len(recorded | replayed), len(frames[0] & frames[1]) / len(frames[0] | frames[1])
 
 

@@ -67,7 +67,8 @@ def _sources(moments: list[Moment]) -> list[int]:
     """The frames that entries come from, ascending: at most MAX_SOURCES, the first and those with most entries."""
     if not moments:
         return []
-    sources, entries = np.unique(np.concatenate([moment.rows["written"] for moment in moments]), return_counts=True)
+    written = np.concatenate([moment.rows["written"] for moment in moments])
+    sources, entries = np.unique(written, return_counts=True)
     entries[0] = entries.sum()
     return sorted(sources[np.argsort(-entries, kind="stable")[:MAX_SOURCES]].tolist())
 
