@@ -1,14 +1,17 @@
-"""How a segmenter decodes: the whole frame, or windows where an object can be; all objects at once, or a few."""
+"""How a segmenter decodes: the whole frame, or windows where an object can be, or what is faster; all objects at once,
+or a few."""
 
 import torch
 from torch import Tensor
 
 from inference.memory.found import Found
 from model.cells import cell_means
+from model.convolution.timings import Timings, cache_folder
 from model.encoders import FrameFeatures
 from model.network import STCN
 from model.window_decoder import decode_windows
-from model.windows import Window, find_windows
+from model.window_share import largest_share
+from model.windows import LARGEST_SHARE, Window, find_windows
 
 _EVIDENCE = slice(-1, None)       # the channel of a value that WindowDecoding adds
 
@@ -54,6 +57,7 @@ class WindowDecoding(FullDecoding):
 
     def __init__(self, network: STCN, at_once: int | None = None) -> None:
         super().__init__(network, at_once)
+        self.largest_share = LARGEST_SHARE
         if not hasattr(network, "decoder"):
             raise ValueError("decode: expected full for an exported network, found window, which needs its layers")
 
@@ -82,10 +86,37 @@ class WindowDecoding(FullDecoding):
 
     def find_windows(self, evidence: Tensor) -> list[list[Window]] | None:
         """The windows of each object from its evidence [objects, h, w]; None: decode the whole frame."""
-        return find_windows(evidence)
+        return find_windows(evidence, self.largest_share)
 
 
-DECODINGS = {"full": FullDecoding, "window": WindowDecoding}
+class AutoDecoding(WindowDecoding):
+    """Decodes in windows where this machine is faster with them, as it was once measured (`model.window_share`)."""
+
+    def __init__(self, network: STCN, at_once: int | None = None) -> None:
+        super().__init__(network, at_once)
+        self.timings = Timings(cache_folder())
+
+    def logits(self, found: Found, features: FrameFeatures) -> Tensor:
+        def readout(some: slice) -> Tensor:
+            return found.values(some)[:, :-1]
+
+        self.largest_share = largest_share(self.network, found.objects, features, readout, self.timings)
+        return super().logits(found, features)
+
+
+DECODINGS = {"full": FullDecoding, "window": WindowDecoding, "auto": AutoDecoding}
+
+
+def chosen_decoding(decode: str, network: STCN, plain: bool) -> str:
+    """What a name of DECODINGS becomes for this network. "auto" becomes "full" on a GPU, where windows have not been
+    measured, and where there can be none: an exported or compiled network, the plain path.
+
+    Raises ValueError for another name.
+    """
+    if decode not in DECODINGS:
+        raise ValueError(f"decode: expected one of {', '.join(DECODINGS)}, found {decode!r}")
+    layers = hasattr(network, "decoder") and not network.compiled
+    return "full" if decode == "auto" and (plain or not layers or network.device.type != "cpu") else decode
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

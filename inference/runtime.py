@@ -24,9 +24,10 @@ class RuntimeOptions(Options):
     precision: Literal["fp32", "bf16", "fp16", "tf32", "fp64", "auto"] = option(
         "fp32", "of the network; bf16 is fast on hardware with units for it; auto: bf16 there, otherwise fp32; "
         "tf32: fp32 with TF32 convolutions, on NVIDIA GPUs; fp64: the plain path, slow and exact")
-    decode: Literal["full", "window"] = option(
-        "full", "window: decode only where an object can be, which is faster with nearly the same masks",
-        label="decoded in windows")
+    decode: Literal["full", "window", "auto"] = option(
+        "full", "window: decode only where an object can be, which is often faster, with nearly the same masks; auto: "
+        "so where it is faster on this CPU, measured once for each size of frames; whole frames on a GPU",
+        label="decode {}")
     objects_at_once: int | None = option(
         None, "objects that the network sees at once: fewer take less memory, with the same masks up to rounding "
         "(default: all)", metavar="N", minimum=1, label="{} objects at once")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dataset.masks import labels_in
-from inference.decoding import DECODINGS
+from inference.decoding import DECODINGS, chosen_decoding
 from inference.encoding import Encoded, FrameEncoder, checked_frame
 from inference.memory import Admission, MemoryBank, MemoryConfigError
 from inference.objects import ObjectTable, checked_annotation
@@ -34,7 +34,8 @@ class VideoSegmenter:
         precision: "fp32", "bf16", "fp16", "tf32" or "auto" for the prepared network (`model.precision`); matching stays
         in fp32. "fp64": everything in float64, on the plain path.
         plain: use the network as it is, in fp32 or fp64, and read by dense weights: the oracle of the fast path.
-        decode: "full", or "window": decode only where an object can be (`inference.decoding`).
+        decode: "full"; "window": decode only where an object can be; "auto": so where it is faster, measured at the
+        first frame and kept for the machine (`inference.decoding`).
         objects_at_once: how many objects the network sees at once; None: all. With fewer, many objects take less memory
         and a little more time, and the masks are the same up to rounding.
         float_frames: frames are float32 in the same units, 0 to 255, instead of uint8 (`inference.stcn_resize`).
@@ -44,8 +45,6 @@ class VideoSegmenter:
         self, network: STCN, memory: MemoryBank, memory_every: int = 5, precision: str = "fp32", plain: bool = False,
         decode: str = "full", objects_at_once: int | None = None, float_frames: bool = False,
     ) -> None:
-        if decode not in DECODINGS:
-            raise ValueError(f"decode: expected full or window, found {decode!r}")
         if memory_every < 1:
             raise ValueError(f"memory_every: expected at least 1, found {memory_every}")
         if objects_at_once is not None and objects_at_once < 1:
@@ -53,7 +52,8 @@ class VideoSegmenter:
         self.encoder = FrameEncoder(network, precision, plain)
         self.network, self.device = self.encoder.network, self.encoder.device
         self.precision, self.dtype = self.encoder.precision, self.encoder.dtype
-        self.decode, self.decoding = decode, DECODINGS[decode](self.network, objects_at_once)
+        self.decode = chosen_decoding(decode, self.network, self.encoder.plain)
+        self.decoding = DECODINGS[self.decode](self.network, objects_at_once)
         self.memory, self.memory_every = memory, memory_every
         self.memory.plain = self.encoder.plain
         self.frame_dtype = np.float32 if float_frames else np.uint8

@@ -68,16 +68,17 @@ def enclosing(windows: Sequence[Window]) -> Window:
     )
 
 
-def find_windows(evidence: Tensor) -> list[list[Window]] | None:
-    """The windows of each object from its evidence [objects, h, w] in [0, 1]; None if the whole frame is cheaper.
+def find_windows(evidence: Tensor, largest_share: float = LARGEST_SHARE) -> list[list[Window]] | None:
+    """The windows of each object from its evidence [objects, h, w] in [0, 1]; None if they cover this share of the
+    frame, counted for each object: then the whole frame is cheaper.
 
     An object without evidence has no window. Otherwise it has one for each connected region of evidence, except that
     regions share a window if that costs less.
     """
     height, width = evidence.shape[1:]
     windows = [_merge(_regions(each), height, width) for each in evidence.float().cpu().numpy()]
-    cost = sum(_cost(window, height, width) for several in windows for window in several)
-    return None if cost >= LARGEST_SHARE * evidence.numel() else windows
+    cost = sum(cost_of(window, height, width) for several in windows for window in several)
+    return None if cost >= largest_share * evidence.numel() else windows
 
 
 def _regions(evidence: np.ndarray) -> list[Window]:
@@ -91,8 +92,8 @@ def _regions(evidence: np.ndarray) -> list[Window]:
 def _merge(windows: list[Window], height: int, width: int) -> list[Window]:
     """Replace two windows by the one that encloses them as long as that saves work, the largest saving first."""
     def saving(pair: tuple[Window, Window]) -> int:
-        apart = WINDOW_COST + sum(_cost(window, height, width) for window in pair)
-        return apart - _cost(enclosing(pair), height, width)
+        apart = WINDOW_COST + sum(cost_of(window, height, width) for window in pair)
+        return apart - cost_of(enclosing(pair), height, width)
 
     while len(windows) > 1:
         best = max(((a, b) for i, a in enumerate(windows) for b in windows[:i]), key=saving)
@@ -102,6 +103,6 @@ def _merge(windows: list[Window], height: int, width: int) -> list[Window]:
     return windows
 
 
-def _cost(window: Window, height: int, width: int) -> int:
+def cost_of(window: Window, height: int, width: int) -> int:
     """Cells to decode, margins included."""
     return window.grown(MARGIN_COST, height, width).area

@@ -66,7 +66,7 @@ def parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_options(VideoOptions)
     parser.add_options(OutputOptions)
-    parser.add_options(RuntimeOptions, precision="auto", objects_at_once=8)
+    parser.add_options(RuntimeOptions, precision="auto", decode="auto", objects_at_once=8)
     parser.add_options(ViewOptions, short_side=480)
     parser.add_options(MemoryOptions, title="memory bank")
     parser.add_config()

@@ -78,7 +78,7 @@ def test_a_memory_of_other_weights_or_options_is_refused(learned, other, tmp_pat
                  r"found one made with .*tiny.pth", "give --weights as in that run"):
         find(other, learned, tmp_path / "others.pth")
     for flags, name, wanted, found in (
-        (["--memory-frames", 4], "memory_frames", 4, 2), (["--decode", "window"], "decode", "'window'", "'full'"),
+        (["--memory-frames", 4], "memory_frames", 4, 2), (["--decode", "window"], "decode", "'window'", "'auto'"),
         (["--flip"], "flip", True, False), (["--memory", "lru"], "memory", "'lru'", "'lfu'"),
     ):
         with refused(rf"cat.pth: expected a memory made with {name}={wanted} as in this command, found {found}; give"):

@@ -5,9 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dataset.synthetic import make_davis
-from inference.lab.replay import QUALITY_ROWS, Replay
+from inference.lab.replay import QUALITY_ROWS, ROWS, Replay
 from inference.scoring.davis import GLOBAL_COLUMNS
 from model.checkpoint import save_network
 from scripts import policy_lab
@@ -184,3 +185,13 @@ def test_damaged_keys_are_a_plain_error(stored, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         replay(tmp_path / "keys", tmp_path / "out")
     assert "clip-000.npz: expected the keys of a video" in capsys.readouterr().err
+
+
+def test_every_policy_has_its_lines_and_its_curve(stored, tmp_path):
+    replay(stored, tmp_path, "--policies", *ROWS)
+    with (tmp_path / "lab.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert {line["policy"] for line in lines} >= set(ROWS)
+    assert {line["memory_frames"] for line in lines if line["policy"] == "first_and_latest"} == {""}      # no capacity
+    with Image.open(tmp_path / "lab.png") as picture:
+        assert len(set(picture.convert("RGB").getdata())) > len(ROWS)

@@ -26,7 +26,7 @@ def davis(folder, **settings):
     (PROTOCOL, ()), (PROTOCOL | {"short_side": 480}, ()), ({}, ()), (YOUTUBE, ()), ({"command": "eval_youtube"}, ()),
     (PROTOCOL | {"compile": True, "objects_at_once": 2, "tune": "off"}, ()),
     (PROTOCOL | {"precision": "bf16"}, ("precision bf16",)),
-    (PROTOCOL | {"precision": "tf32", "decode": "window"}, ("precision tf32", "decoded in windows")),
+    (PROTOCOL | {"precision": "tf32", "decode": "window"}, ("precision tf32", "decode window")),
     (PROTOCOL | {"short_side": 240}, ("short side 240",)),
     (YOUTUBE | {"short_side": 0}, ("frames at native size",)),
     (YOUTUBE | {"short_side": 720, "precision": "fp16"}, ("precision fp16", "short side 720")),
@@ -49,12 +49,12 @@ def test_marked_runs_come_last_each_with_its_footnote(tmp_path):
     table = next(table for table in thesis_tables(runs) if table.name == "table01")
     assert [row[1] for row in table.rows[::3]] == [
         "every-5 (every5)", "every-5 (fast) [1]", "first-and-latest [2]", "LFU, 2 frames [1]"]
-    assert table.notes == ("[1] Not the thesis's protocol: precision bf16, decoded in windows.",
+    assert table.notes == ("[1] Not the thesis's protocol: precision bf16, decode window.",
                            "[2] Not the thesis's protocol: short side 240.")
     assert [row[1] for row in table.rows[:3]] == ["every-5 (every5)"] * 3
     speeds = next(table for table in thesis_tables(runs) if table.name == "table03")
     assert [row[1] for row in speeds.rows[::3]] == [row[1] for row in table.rows[::3]]
-    assert "[1] Not the thesis's protocol: precision bf16, decoded in windows." in speeds.markdown()
+    assert "[1] Not the thesis's protocol: precision bf16, decode window." in speeds.markdown()
 
 
 def test_tables_per_object_are_marked_too(tmp_path):
@@ -62,7 +62,7 @@ def test_tables_per_object_are_marked_too(tmp_path):
     (folder / "per-sequence_results-val.csv").write_text("Sequence,J-Mean,F-Mean\nblackswan_1,0.9,0.9\n")
     (table,) = [table for table in thesis_tables(read_runs([folder])) if table.name == "table07-lfu"]
     assert table.title == "Table 7: DAVIS 2017 per object, LFU, 2 frames [1]"
-    assert table.notes[0] == "[1] Not the thesis's protocol: decoded in windows."
+    assert table.notes[0] == "[1] Not the thesis's protocol: decode window."
 
 
 def test_a_run_by_the_protocol_has_no_footnote(tmp_path):

@@ -115,17 +115,17 @@ def draw(results: list[Result], path: Path) -> None:
     order = means(results, "retained")
     names = sorted(order, key=lambda policy: -float(np.mean(list(order[policy].values()))))
     colors = dict(zip((name for name in names if name not in _STYLES), cycle(pyplot.get_cmap("tab20")(range(20))),
-                       strict=False))
+                      strict=False))
     for axes, (measure, label) in zip(all_axes, panels.items(), strict=True):
         lines = means(results, measure)
         for name, marker in zip(names, cycle("osv^Dp<>"), strict=False):
-            color, style = _STYLES.get(name, (colors.get(name), "-"))
+            color, style = _STYLES[name] if name in _STYLES else (colors[name], "-")
             points = sorted((frames, 100 * value) for frames, value in lines.get(name, {}).items() if frames)
             if points:
                 axes.plot(*zip(*points, strict=True), color=color, linestyle=style, marker=marker, markersize=4,
                           label=name)
             elif None in lines.get(name, {}):
-                axes.axhline(100 * lines[name][None], color=color or "gray", linestyle=":", label=name)
+                axes.axhline(100 * lines[name][None], color=color, linestyle=":", label=name)
         axes.set_xticks(sorted({result.memory_frames for result in results if result.memory_frames}))
         axes.set_xlabel("capacity of the memory bank (frames)")
         axes.set_ylabel(label)
