@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from model.convolution.timings import Seconds, Timings
+from model.convolution.tuned import TunedConv2d
 from model.decoder import Decoder
 from model.encoders import FrameFeatures
 from model.network import STCN
@@ -37,7 +38,7 @@ def largest_share(
     if min(height, width) < LEAST or _operations(network.decoder, height, width) < MINIMUM:
         return 0.0
     objects = min(objects, MOST)
-    question = f"{_description(network)}, {height} x {width} cells, {objects} objects"
+    question = f"{_description(network)}, {height} x {width} cells, objects {objects}"
     seconds = timings.get(question, lambda: _measure(network, readout(slice(objects)), features))
     return _share(seconds, objects, height, width)
 
@@ -49,7 +50,9 @@ def _operations(decoder: Decoder, height: int, width: int) -> int:
 
 def _description(network: STCN) -> str:
     kind = str(next(network.decoder.parameters()).dtype).removeprefix("torch.")
-    return f"decoder {network.config.value_dim}-{'-'.join(map(str, network.config.decoder_dims))} {kind}"
+    widths = "-".join(map(str, (network.config.value_dim, *network.config.decoder_dims)))
+    tuned = any(isinstance(module, TunedConv2d) for module in network.decoder.modules())
+    return f"decoder {widths}, {kind}, {'tuned' if tuned else 'not tuned'}"
 
 
 @torch.inference_mode()

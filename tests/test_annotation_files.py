@@ -33,7 +33,8 @@ def test_an_export_is_what_segment_video_writes(annotating, direction, tmp_path,
     segment_video.main([
         "--input", str(tmp_path / "frames"), "--mask", *map(str, masks), "--weights", str(weights),
         "--output", str(tmp_path / "alone"), "--direction", direction, "--short-side", str(SHORT_SIDE), "--device",
-        "cpu", "--precision", "fp32", "--tune", "off", "--memory-every", "2", "--top-k", "5", "--cutouts", "--rle",
+        "cpu", "--precision", "fp32", "--decode", "full", "--tune", "off", "--memory-every", "2", "--top-k", "5",
+        "--cutouts", "--rle",
     ])
     alone = {path.relative_to(tmp_path / "alone"): path for path in (tmp_path / "alone").rglob("*.*")}
     assert len([path for path in alone if path.parent.name == "masks"]) == COUNT

@@ -92,6 +92,7 @@ def test_the_share_lies_where_both_times_meet():
     assert share(0.5) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), [("MINIMUM", 1e9), ("LEAST", 13)])
 def test_whole_frames_where_there_is_little_to_do(prepared_network, measured, monkeypatch, name, value):
     monkeypatch.setattr(window_share, name, value)

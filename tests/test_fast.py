@@ -55,8 +55,13 @@ def test_a_prepared_network_computes_the_same(network, precision, tolerance):
 def test_a_compiled_network_computes_the_same(network, monkeypatch):
     from torch._inductor import config  # takes seconds
 
-    monkeypatch.setattr(config, "compile_threads", 1)   # 27 % less work than with a process that compiles
-    monkeypatch.setattr(config.cpp, "simdlen", 1)       # and vector instructions
+    monkeypatch.setattr(config, "compile_threads", 1)   # half the work of one file per kernel, compiled by another
+    monkeypatch.setattr(config, "cpp_wrapper", True)    # process, with vector instructions
+    monkeypatch.setattr(config.cpp, "simdlen", 1)
+    network = copy.deepcopy(network)
+    for trunk in (network.key_encoder.trunk, network.value_encoder.trunk):
+        for stage in (trunk.layer1, trunk.layer2, trunk.layer3):
+            del stage[1:]                               # blocks like the first one
     compiled = prepare_for_inference(network, compiled=True)
     for value, expected in zip(outputs(compiled), outputs(network), strict=True):
         torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-3)

@@ -89,8 +89,9 @@ BANKS = st.fixed_dictionaries({
     "index": st.sampled_from(INDICES), "include_last": st.booleans(), "protect_first": st.booleans(),
     "seed": st.integers(0, 3),
 })
+PRECISIONS = st.sampled_from(["fp32", "fp32", "bf16", "fp16"])      # half precision takes longer where it is emulated
 SETTINGS = st.builds(
-    Settings, st.sampled_from(sorted(POLICIES)), BANKS, st.integers(1, 5), st.sampled_from(["fp32", "bf16", "fp16"]),
+    Settings, st.sampled_from(sorted(POLICIES)), BANKS, st.integers(1, 5), PRECISIONS,
     st.sampled_from(["full", "window"]), st.sampled_from([1, 2]), st.none() | st.none() | st.integers(0, 7),
 )
 

@@ -187,6 +187,7 @@ def test_damaged_keys_are_a_plain_error(stored, tmp_path, capsys):
     assert "clip-000.npz: expected the keys of a video" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_policy_has_its_lines_and_its_curve(stored, tmp_path):
     replay(stored, tmp_path, "--policies", *ROWS)
     with (tmp_path / "lab.csv").open() as file:
