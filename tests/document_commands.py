@@ -8,8 +8,8 @@ import subprocess
 from tests.documents import Block, commands, script_and_arguments
 
 TINY = (
-    "network.key_backbone=resnet18 network.key_dim=16 network.value_dim=32 network.decoder_dims=[32,16,16] "
-    "network.norm=group network.block_norm=group "
+    "network.key_backbone=efficientnet_lite0 network.value_backbone=efficientnet_lite0 network.key_dim=16 "
+    "network.value_dim=32 network.decoder_dims=[32,16,16] network.norm=group network.block_norm=group "
     "data.crop=64 training.iterations=1 training.batch_size=2 training.workers=0 training.pretrained=false"
 )
 # Beginnings of the commands that are run, in miniature folders of the documents' names (tests/standins.py), and the

@@ -21,7 +21,8 @@ from tests.own_video import make_clip, write_folder, write_masked_video
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TINY = NetworkConfig(
-    key_backbone="resnet18", key_dim=16, value_dim=32, decoder_dims=(32, 16, 16), norm="group", block_norm="group"
+    key_backbone="efficientnet_lite0", value_backbone="efficientnet_lite0", key_dim=16, value_dim=32,
+    decoder_dims=(32, 16, 16), norm="group", block_norm="group",
 )
 
 # cases over all policies: those of the others are slow tests

@@ -141,8 +141,8 @@ def test_a_folder_is_not_a_weights_file(place, tmp_path, refused):
 
 def test_a_network_of_other_sizes_is_not_converted_to_the_published_layout(weights, tmp_path, refused):
     with refused(
-        r"tiny\.pth: expected the thesis's network, found a network of key_backbone=resnet18, key_dim=16, value_dim=32 "
-        "and 3 more; the published layout has no other sizes"
+        r"tiny\.pth: expected the thesis's network, found a network of key_backbone=efficientnet_lite0, "
+        "value_backbone=efficientnet_lite0, key_dim=16 and 4 more; the published layout has no other sizes"
     ):
         convert_checkpoint.main([str(weights), str(tmp_path / "out.pth"), "--to", "published"])
     assert not (tmp_path / "out.pth").exists()
