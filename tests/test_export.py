@@ -25,7 +25,8 @@ from tests.fixtures import TINY, relative_error
 from tests.odd import davis, write_clip
 
 SIZE = (48, 80)
-PLAIN = NetworkConfig(**{**vars(TINY), "norm": "frozen_batch", "block_norm": "none", "mask_channels": 1})
+RESNETS = {"key_backbone": "resnet18", "value_backbone": "resnet18", "norm": "frozen_batch", "block_norm": "none"}
+PLAIN = NetworkConfig(**{**vars(TINY), **RESNETS, "mask_channels": 1})
 CASES = [       # kinds and networks; OpenVINO's graphs are made of ONNX's
     ("torchscript", "tiny"), ("torchscript", "plain"),
     *(pytest.param(kind, name, marks=pytest.mark.slow)

@@ -11,8 +11,9 @@ from model import STCN, NetworkConfig, load_network
 from model.checkpoint import save_network
 from scripts import export
 from tests.fixtures import TINY
+from tests.test_export import RESNETS
 
-NETWORK = NetworkConfig(**{**vars(TINY), "norm": "frozen_batch", "block_norm": "none"})
+NETWORK = NetworkConfig(**{**vars(TINY), **RESNETS})
 
 
 @pytest.mark.slow
