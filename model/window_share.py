@@ -4,12 +4,12 @@ It depends on the machine and on the algorithms of its convolutions (`model.conv
 machine, like these.
 """
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from model.convolution.measuring import time_of
 from model.convolution.timings import Seconds, Timings
 from model.convolution.tuned import TunedConv2d
 from model.decoder import Decoder
@@ -22,7 +22,6 @@ MINIMUM = 1e9           # operations of the last stage from which windows can pa
 LEAST = 12              # rows and columns of cells: the margins of windows cover smaller frames
 MOST = 3                # objects with which it is measured
 SIDES = (0.4, 0.7)      # of a frame, of the windows that are timed
-RUNS = 2                # of which the fastest counts, after a first one that may choose algorithms
 GAIN = 1.05             # by which windows have to be faster
 _WHOLE = "whole"
 
@@ -57,27 +56,20 @@ def _description(network: STCN) -> str:
 
 @torch.inference_mode()
 def _measure(network: STCN, readout: Tensor, features: FrameFeatures) -> Seconds:
-    """Seconds of the whole frame, and of a window of each size in the middle for every object."""
+    """Seconds of the whole frame, and of a window of each size in the middle for every object: of the fastest call,
+    since the first one may choose algorithms."""
     objects, _, height, width = readout.shape
-    seconds = {_WHOLE: _time(lambda: network.segment(readout[None], features))}
+    seconds = {_WHOLE: time_of(lambda: network.segment(readout[None], features))[0]}
     for side in SIDES:
         windows = [[_middle(side, height, width)]] * objects
-        seconds[str(side)] = _time(lambda: decode_windows(network.decoder, readout, features, windows))   # noqa: B023
+        seconds[str(side)], _ = time_of(
+            lambda: decode_windows(network.decoder, readout, features, windows))         # noqa: B023
     return seconds
 
 
 def _middle(side: float, height: int, width: int) -> Window:
     top, left = round(height * (1 - side) / 2), round(width * (1 - side) / 2)
     return Window(top, height - top, left, width - left)
-
-
-def _time(call: Callable[[], object]) -> float:
-    spent = []
-    for _ in range(1 + RUNS):
-        started = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - started)
-    return min(spent[1:])
 
 
 def _share(seconds: Seconds, objects: int, height: int, width: int) -> float:

@@ -43,7 +43,7 @@ def measure(
             return y.contiguous(memory_format=torch.channels_last)
 
         best = min((spent for spent in seconds.values() if spent), default=math.inf)
-        spent, result = _time(compute, HOPELESS * best)
+        spent, result = time_of(compute, HOPELESS * best)
         expected = result if expected is None else expected
         seconds[name] = spent if _agree(result, expected) else None
     return seconds
@@ -57,7 +57,7 @@ def _agree(result: Tensor, expected: Tensor) -> bool:
     return bool((result.float() - expected.float()).abs().max() <= tolerance * expected.float().abs().max())
 
 
-def _time(call: Callable[[], Tensor], limit: float) -> tuple[float, Tensor]:
+def time_of(call: Callable[[], Tensor], limit: float = math.inf) -> tuple[float, Tensor]:
     """The seconds of the fastest call, or of the first ones if they take more than `limit`; and the result."""
     spent: list[float] = []
     while (len(spent) < RUNS or sum(spent) < SECONDS) and min(spent, default=0) <= limit:
