@@ -70,19 +70,16 @@ class WindowDecoding(FullDecoding):
         if len(chunks) == 1:
             values = found.values()
             return self._decode(values[:, :-1], features, self.find_windows(values[:, -1]))
-        windows = self.find_windows(found.values(channels=_EVIDENCE)[:, 0])      # of all objects: they share them
+        windows = self.find_windows(found.values(channels=_EVIDENCE)[:, 0])
         return torch.cat([
-            self._decode(found.values(chunk)[:, :-1], features, windows, chunk) for chunk in chunks
+            self._decode(found.values(chunk)[:, :-1], features, None if windows is None else windows[chunk])
+            for chunk in chunks
         ])
 
-    def _decode(
-        self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None,
-        chunk: slice = slice(None),
-    ) -> Tensor:
-        """The logits of the objects `chunk`, whose readouts these are. windows: of all objects."""
+    def _decode(self, readout: Tensor, features: FrameFeatures, windows: list[list[Window]] | None) -> Tensor:
         if windows is None:
             return self.network.segment(readout[None], features)[0]
-        return decode_windows(self.network.decoder, readout, features, windows, chunk)
+        return decode_windows(self.network.decoder, readout, features, windows)
 
     def find_windows(self, evidence: Tensor) -> list[list[Window]] | None:
         """The windows of each object from its evidence [objects, h, w]; None: decode the whole frame."""

@@ -53,6 +53,12 @@ class Window:
         """The window of [..., H, W], a view."""
         return x[..., self.top : self.bottom, self.left : self.right]
 
+    def contains(self, inner: "Window") -> bool:
+        return inner == Window(
+            max(self.top, inner.top), min(self.bottom, inner.bottom),
+            max(self.left, inner.left), min(self.right, inner.right),
+        )
+
     def within(self, outer: "Window") -> "Window":
         """The same window, counted from the corner of `outer`."""
         return Window(
@@ -76,7 +82,7 @@ def find_windows(evidence: Tensor, largest_share: float = LARGEST_SHARE) -> list
     regions share a window if that costs less.
     """
     height, width = evidence.shape[1:]
-    windows = [_merge(_regions(each), height, width) for each in evidence.float().cpu().numpy()]
+    windows = [merged(_regions(each), height, width) for each in evidence.float().cpu().numpy()]
     cost = sum(cost_of(window, height, width) for several in windows for window in several)
     return None if cost >= largest_share * evidence.numel() else windows
 
@@ -89,8 +95,9 @@ def _regions(evidence: np.ndarray) -> list[Window]:
     return [Window(y, y + h, x, x + w) for x, y, w, h, _ in boxes[strong].tolist()]
 
 
-def _merge(windows: list[Window], height: int, width: int) -> list[Window]:
-    """Replace two windows by the one that encloses them as long as that saves work, the largest saving first."""
+def merged(windows: list[Window], height: int, width: int) -> list[Window]:
+    """Windows of one object, two replaced by the one that encloses them as long as that saves work, the largest saving
+    first."""
     def saving(pair: tuple[Window, Window]) -> int:
         apart = WINDOW_COST + sum(cost_of(window, height, width) for window in pair)
         return apart - cost_of(enclosing(pair), height, width)

@@ -15,6 +15,7 @@ from model.convolution.algorithms import ALGORITHMS, DIRECT, Algorithm
 from model.convolution.measuring import fastest, measure
 from model.convolution.timings import Timings, cache_folder
 from model.convolution.tuned import TunedConv2d, algorithms_in_use, tune_convolutions, tuned
+from model.convolution.winograd import transformed_kernel, winograd_of_parts
 from model.fast import prepare_for_inference
 
 SECONDS = {DIRECT: 1.0, "winograd": 0.4}
@@ -50,6 +51,18 @@ def test_every_algorithm_gives_the_same_result(name, layout, images, size, paddi
     found = algorithm.compute(x, algorithm.pack(conv.weight), conv.bias, 1, padding)
     assert found.shape == expected.shape
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=2e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("tiles", [1, 20, 1000])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_winograd_of_several_parts_is_that_of_each(tiles, padding, monkeypatch):
+    monkeypatch.setattr("model.convolution.winograd.ROWS", 2)
+    monkeypatch.setattr("model.convolution.winograd.TILES", tiles)
+    conv = convolution()
+    parts = [torch.randn(images, 8, *size) for images, size in ((1, (30, 54)), (2, (7, 5)), (1, (3, 3)), (3, (20, 9)))]
+    found = winograd_of_parts(parts, transformed_kernel(conv.weight), conv.bias, padding)
+    for x, y in zip(parts, found, strict=True):
+        torch.testing.assert_close(y, conv2d(x, conv.weight, conv.bias, padding=padding), rtol=0, atol=5e-5)
 
 
 def test_algorithms_for_3x3_apply_to_nothing_else():

@@ -3,14 +3,14 @@
 `torch._nnpack_spatial_convolution` is what PyTorch itself calls on some processors. It is not public and may go.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from model.convolution.winograd import transformed_kernel, winograd
+from model.convolution.winograd import transformed_kernel, winograd, winograd_of_parts
 
 DIRECT = "channels last"      # the algorithm that applies everywhere
 
@@ -20,11 +20,13 @@ class Algorithm:
     """One way: for which convolutions, what it makes of their weights once, and how it computes.
 
     compute: (x [N, C, H, W], what `pack` made, bias or None, stride, zeros added on each side) -> [N, O, H', W'].
+    compute_parts: the same for several x, whose sizes may differ; None: one after the other.
     """
 
     applies: Callable[[nn.Conv2d], bool]
     pack: Callable[[Tensor], Tensor]
     compute: Callable[[Tensor, Tensor, Tensor | None, int, int], Tensor]
+    compute_parts: Callable[[Sequence[Tensor], Tensor, Tensor | None, int, int], list[Tensor]] | None = None
 
 
 def _direct(layout: torch.memory_format) -> Algorithm:
@@ -43,6 +45,12 @@ def _winograd(x: Tensor, kernel: Tensor, bias: Tensor | None, _stride: int, padd
     return winograd(x, kernel, bias, padding)
 
 
+def _winograd_of_parts(
+    parts: Sequence[Tensor], kernel: Tensor, bias: Tensor | None, _stride: int, padding: int
+) -> list[Tensor]:
+    return winograd_of_parts(parts, kernel, bias, padding)
+
+
 def _is_for_nnpack(conv: nn.Conv2d) -> bool:
     available = hasattr(torch, "_nnpack_spatial_convolution") and torch.backends.nnpack.is_available()
     return available and _is_3x3_in_fp32(conv)
@@ -57,7 +65,7 @@ def _nnpack(x: Tensor, weight: Tensor, bias: Tensor | None, _stride: int, paddin
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     DIRECT: _direct(torch.channels_last),
-    "winograd": Algorithm(_is_3x3_in_fp32, transformed_kernel, _winograd),
+    "winograd": Algorithm(_is_3x3_in_fp32, transformed_kernel, _winograd, _winograd_of_parts),
     "nnpack": Algorithm(_is_for_nnpack, Tensor.contiguous, _nnpack),
     "contiguous": _direct(torch.contiguous_format),
 }

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,15 +25,23 @@ class TunedConv2d(nn.Conv2d):
     packed: dict[str, Tensor]             # name of an algorithm in use -> its form of the weights
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolve(x, int(self.padding[0]))
+        return self.convolve([x], int(self.padding[0]))[0]
 
-    def convolve(self, x: Tensor, padding: int) -> Tensor:
-        """The convolution of x [N, C, H, W] with `padding` zeros on each side."""
-        name = self._choose(x, padding)
+    def convolve(self, parts: Sequence[Tensor], padding: int) -> list[Tensor]:
+        """The convolution of each x [N, C, H, W], with `padding` zeros on each side.
+
+        All by the algorithm of the widest one, since it may compute them together.
+        """
+        name = self._choose(max(parts, key=lambda x: x.shape[3]), padding)
+        algorithm = self.algorithms[name]
         if name not in self.packed:
-            self.packed[name] = self.algorithms[name].pack(self.weight)
-        y = self.algorithms[name].compute(x, self.packed[name], self.bias, self.stride[0], padding)
-        return y.contiguous(memory_format=torch.channels_last)
+            self.packed[name] = algorithm.pack(self.weight)
+        given = self.packed[name], self.bias, self.stride[0], padding
+        if len(parts) > 1 and algorithm.compute_parts is not None:
+            results = algorithm.compute_parts(parts, *given)
+        else:
+            results = [algorithm.compute(x, *given) for x in parts]
+        return [y.contiguous(memory_format=torch.channels_last) for y in results]
 
     def _choose(self, x: Tensor, padding: int) -> str:
         """The fastest algorithm for inputs of about the width of x; the direct one if there is little to do.

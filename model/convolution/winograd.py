@@ -6,13 +6,18 @@ machine's matrix products. The transforms are products as well, with the tiles' 
 """
 
 import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 TILE, INPUT_TILE = 6, 8
-ROWS = 16             # of tiles that are computed together: what lies between the transforms takes a few megabytes
+ROWS = 16             # of tiles at most that are cut out of an input together
+TILES = 640           # at most that are computed together: what lies between the transforms takes some megabytes
+ONES = INPUT_TILE + 1       # the position, of the point 1 both ways, that reaches all pixels of a tile alike
 
 # for the points 0, 1, -1, 2, -2, 1/2, -1/2 and infinity
 _G = ((1, 0, 0), (-2 / 9, -2 / 9, -2 / 9), (-2 / 9, 2 / 9, -2 / 9), (1 / 90, 1 / 45, 2 / 45), (1 / 90, -1 / 45, 2 / 45),
@@ -38,36 +43,73 @@ def winograd(x: Tensor, kernel: Tensor, bias: Tensor | None, padding: int) -> Te
 
     kernel: of `transformed_kernel`. In fp32 the result differs from a direct convolution by about 1e-5 of its range.
     """
-    out_h, out_w = (side + 2 * padding - 2 for side in x.shape[2:])
-    rows, columns = -(-out_h // TILE), -(-out_w // TILE)
-    right, below = (TILE * tiles + 2 - side - padding for tiles, side in ((columns, x.shape[3]), (rows, x.shape[2])))
-    padded = pad(x.permute(0, 2, 3, 1), (0, 0, padding, right, padding, below))         # [N, H', W', C]
-    y = x.new_empty(len(x), rows, TILE, columns, TILE, kernel.shape[2])
-    for image in range(len(x)):
-        for first in range(0, rows, ROWS):
-            last = min(first + ROWS, rows)
-            y[image, first:last] = _convolve_tiles(padded[image, TILE * first : TILE * last + 2], kernel, bias)
-    whole = y.view(len(x), TILE * rows, TILE * columns, -1)[:, :out_h, :out_w]
-    return whole.permute(0, 3, 1, 2)
+    return winograd_of_parts([x], kernel, bias, padding)[0]
 
 
-def _convolve_tiles(part: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """[6 rows + 2, 6 columns + 2, C] -> [rows, 6, columns, 6, O]."""
-    b_t, a_t = _transforms(part.dtype)
-    tiles = part.unfold(0, INPUT_TILE, TILE).unfold(1, INPUT_TILE, TILE)                # [rows, columns, C, 8, 8]
-    rows, columns, channels = tiles.shape[:3]
-    values = _both_ways(b_t, tiles.permute(3, 4, 0, 1, 2).reshape(INPUT_TILE**2, -1))
-    products = torch.bmm(values.view(INPUT_TILE**2, rows * columns, channels), kernel)
-    y = _both_ways(a_t, products).view(TILE, TILE, rows, columns, -1)
+def winograd_of_parts(parts: Sequence[Tensor], kernel: Tensor, bias: Tensor | None, padding: int) -> list[Tensor]:
+    """`winograd` of each of several inputs, whose sizes may differ.
+
+    Their tiles share the matrix products, which for a few tiles take as long as reading the weights.
+    """
+    bands, outputs = [], []
+    for x in parts:
+        height, width = (side + 2 * padding - 2 for side in x.shape[2:])
+        rows, columns = -(-height // TILE), -(-width // TILE)
+        y = x.new_empty(len(x), rows, TILE, columns, TILE, kernel.shape[2])
+        bands += [
+            _Band(x[image].permute(1, 2, 0), y[image, first : first + ROWS], first, padding)
+            for image in range(len(x)) for first in range(0, rows, ROWS)
+        ]
+        outputs.append(y.view(len(x), TILE * rows, TILE * columns, -1)[:, :height, :width].permute(0, 3, 1, 2))
+    while bands:
+        few = max(1, sum(tiles <= TILES for tiles in itertools.accumulate(band.tiles for band in bands)))
+        _convolve(bands[:few], kernel, bias)
+        bands = bands[few:]
+    return outputs
+
+
+@dataclass
+class _Band:
+    """Some rows of tiles of an input."""
+
+    x: Tensor           # [H, W, C], the whole input
+    y: Tensor           # [rows, 6, columns, 6, O]: where the results go
+    first: int          # row of tiles
+    padding: int        # zeros on each side of the input
+
+    @property
+    def tiles(self) -> int:
+        return self.y.shape[0] * self.y.shape[2]
+
+    def cut(self) -> Tensor:
+        """-> [64, tiles, C], pixels of the input and zeros around it."""
+        rows, columns = self.y.shape[0], self.y.shape[2]
+        height, width, channels = self.x.shape
+        top = TILE * self.first - self.padding
+        below, right = top + TILE * rows + 2, TILE * columns + 2 - self.padding
+        zeros = (0, 0, self.padding, max(right - width, 0), max(-top, 0), max(below - height, 0))
+        tiles = pad(self.x[max(top, 0) : below], zeros).unfold(0, INPUT_TILE, TILE).unfold(1, INPUT_TILE, TILE)
+        return tiles.permute(3, 4, 0, 1, 2).reshape(INPUT_TILE**2, -1, channels)
+
+
+def _convolve(bands: Sequence[_Band], kernel: Tensor, bias: Tensor | None) -> None:
+    """Fill in the results of these bands."""
+    b_t, a_t = _transforms(kernel.dtype)
+    tiles = [band.cut() for band in bands]
+    products = torch.bmm(_both_ways(b_t, tiles[0] if len(tiles) == 1 else torch.cat(tiles, 1)), kernel)
     if bias is not None:
-        y += bias
-    return y.permute(2, 0, 3, 1, 4)
+        products[ONES] += bias
+    results = _both_ways(a_t, products).split([band.tiles for band in bands], 1)
+    for band, result in zip(bands, results, strict=True):
+        rows, _, columns, _, outputs = band.y.shape
+        band.y.copy_(result.view(TILE, TILE, rows, columns, outputs).permute(2, 0, 3, 1, 4))
 
 
 def _both_ways(matrix: Tensor, tiles: Tensor) -> Tensor:
-    """M X M^T of tiles X [k * k, ...], for M [m, k] -> [m, m, the rest]."""
+    """M X M^T of tiles X [k * k, tiles, C], for M [m, k] -> [m * m, tiles, C]."""
     m, k = matrix.shape
-    return torch.matmul(matrix, (matrix @ tiles.view(k, -1)).view(m, k, -1))
+    columns = (matrix @ tiles.reshape(k, -1)).view(m, k, -1)
+    return torch.matmul(matrix, columns).view(m * m, *tiles.shape[1:])
 
 
 @functools.cache
