@@ -18,10 +18,9 @@ from model.windows import Edges, Window, enclosing
 
 def convolve_each(conv: nn.Conv2d, parts: Sequence[Tensor], edges: Sequence[Edges]) -> list[Tensor]:
     """A 3x3 convolution of parts [B, C, H, W] with these edges; the other sides lose a pixel."""
-    padded = [pad(part, own) for part, own in zip(parts, edges, strict=True)]
     if isinstance(conv, TunedConv2d):
-        return conv.convolve(padded, padding=0)
-    return [conv2d(part, conv.weight, conv.bias) for part in padded]
+        return conv.convolve_parts(parts, edges)
+    return [conv2d(pad(part, own), conv.weight, conv.bias) for part, own in zip(parts, edges, strict=True)]
 
 
 def shrink(x: Tensor, pixels: int, edges: Edges) -> Tensor:

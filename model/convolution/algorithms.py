@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from model.convolution.winograd import transformed_kernel, winograd, winograd_of_parts
+from model.convolution.winograd import Sides, transformed_kernel, winograd, winograd_of_parts
 
 DIRECT = "channels last"      # the algorithm that applies everywhere
 
@@ -20,13 +20,14 @@ class Algorithm:
     """One way: for which convolutions, what it makes of their weights once, and how it computes.
 
     compute: (x [N, C, H, W], what `pack` made, bias or None, stride, zeros added on each side) -> [N, O, H', W'].
-    compute_parts: the same for several x, whose sizes may differ; None: one after the other.
+    compute_parts: the same with stride 1 for several x of any sizes, each with its own numbers of zeros; None: there is
+    nothing to gain by computing several together.
     """
 
     applies: Callable[[nn.Conv2d], bool]
     pack: Callable[[Tensor], Tensor]
     compute: Callable[[Tensor, Tensor, Tensor | None, int, int], Tensor]
-    compute_parts: Callable[[Sequence[Tensor], Tensor, Tensor | None, int, int], list[Tensor]] | None = None
+    compute_parts: Callable[[Sequence[Tensor], Tensor, Tensor | None, Sequence[Sides]], list[Tensor]] | None = None
 
 
 def _direct(layout: torch.memory_format) -> Algorithm:
@@ -45,12 +46,6 @@ def _winograd(x: Tensor, kernel: Tensor, bias: Tensor | None, _stride: int, padd
     return winograd(x, kernel, bias, padding)
 
 
-def _winograd_of_parts(
-    parts: Sequence[Tensor], kernel: Tensor, bias: Tensor | None, _stride: int, padding: int
-) -> list[Tensor]:
-    return winograd_of_parts(parts, kernel, bias, padding)
-
-
 def _is_for_nnpack(conv: nn.Conv2d) -> bool:
     available = hasattr(torch, "_nnpack_spatial_convolution") and torch.backends.nnpack.is_available()
     return available and _is_3x3_in_fp32(conv)
@@ -65,7 +60,7 @@ def _nnpack(x: Tensor, weight: Tensor, bias: Tensor | None, _stride: int, paddin
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     DIRECT: _direct(torch.channels_last),
-    "winograd": Algorithm(_is_3x3_in_fp32, transformed_kernel, _winograd, _winograd_of_parts),
+    "winograd": Algorithm(_is_3x3_in_fp32, transformed_kernel, _winograd, winograd_of_parts),
     "nnpack": Algorithm(_is_for_nnpack, Tensor.contiguous, _nnpack),
     "contiguous": _direct(torch.contiguous_format),
 }

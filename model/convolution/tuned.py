@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from model.convolution.algorithms import ALGORITHMS, DIRECT, Algorithm
 from model.convolution.measuring import fastest, measure
 from model.convolution.timings import Timings
+from model.convolution.winograd import Sides
 
 MINIMUM = 1e9         # operations on an image from which a choice is worth measuring
 SAMPLE = 1e9          # operations that are timed: some rows of the image are enough ...
@@ -25,37 +27,41 @@ class TunedConv2d(nn.Conv2d):
     packed: dict[str, Tensor]             # name of an algorithm in use -> its form of the weights
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolve([x], int(self.padding[0]))[0]
+        padding = int(self.padding[0])
+        rows, width = ((side + 2 * padding - self.kernel_size[0]) // self.stride[0] + 1 for side in x.shape[2:])
+        algorithm, packed = self._choose(rows, width)
+        y = algorithm.compute(x, packed, self.bias, self.stride[0], padding)
+        return y.contiguous(memory_format=torch.channels_last)
 
-    def convolve(self, parts: Sequence[Tensor], padding: int) -> list[Tensor]:
-        """The convolution of each x [N, C, H, W], with `padding` zeros on each side.
+    def convolve_parts(self, parts: Sequence[Tensor], zeros: Sequence[Sides]) -> list[Tensor]:
+        """The 3x3 convolution of each x [N, C, H, W] with so many zeros on its sides, by the algorithm of the widest.
 
-        All by the algorithm of the widest one, since it may compute them together.
+        The results may be parts of larger tensors.
         """
-        name = self._choose(max(parts, key=lambda x: x.shape[3]), padding)
-        algorithm = self.algorithms[name]
-        if name not in self.packed:
-            self.packed[name] = algorithm.pack(self.weight)
-        given = self.packed[name], self.bias, self.stride[0], padding
-        if len(parts) > 1 and algorithm.compute_parts is not None:
-            results = algorithm.compute_parts(parts, *given)
-        else:
-            results = [algorithm.compute(x, *given) for x in parts]
-        return [y.contiguous(memory_format=torch.channels_last) for y in results]
+        sizes = [(x.shape[3] + left + right - 2, x.shape[2] + top + bottom - 2)
+                 for x, (left, right, top, bottom) in zip(parts, zeros, strict=True)]
+        width, rows = max(sizes)
+        algorithm, packed = self._choose(rows, width)
+        if algorithm.compute_parts is not None:
+            return algorithm.compute_parts(parts, packed, self.bias, zeros)
+        return [algorithm.compute(pad(x, own), packed, self.bias, 1, 0) for x, own in zip(parts, zeros, strict=True)]
 
-    def _choose(self, x: Tensor, padding: int) -> str:
-        """The fastest algorithm for inputs of about the width of x; the direct one if there is little to do.
+    def _choose(self, rows: int, width: int) -> tuple[Algorithm, Tensor]:
+        """The fastest algorithm for results of about this width, with its weights; the direct one if there is little to
+        do.
 
         Several images take as much longer by all algorithms, so that their number does not matter.
         """
-        rows, width = ((side + 2 * padding - self.kernel_size[0]) // self.stride[0] + 1 for side in x.shape[2:])
-        if 2 * self.weight.numel() * rows * width < MINIMUM:
-            return DIRECT
-        about = 1 << round(math.log2(width))
-        if about not in self.chosen:
-            self.chosen[about] = fastest(
-                self.timings.get(f"{self._description()}, {about} wide", lambda: self._measure(about)))
-        return self.chosen[about]
+        name = DIRECT
+        if 2 * self.weight.numel() * rows * width >= MINIMUM:
+            about = 1 << round(math.log2(width))
+            if about not in self.chosen:
+                self.chosen[about] = fastest(
+                    self.timings.get(f"{self._description()}, {about} wide", lambda: self._measure(about)))
+            name = self.chosen[about]
+        if name not in self.packed:
+            self.packed[name] = self.algorithms[name].pack(self.weight)
+        return self.algorithms[name], self.packed[name]
 
     def _measure(self, width: int) -> dict[str, float | None]:
         rows = max(SAMPLE_ROWS, math.ceil(SAMPLE / (2 * self.weight.numel() * width)))
