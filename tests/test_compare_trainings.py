@@ -83,6 +83,11 @@ def test_sequences_in_another_order_are_the_same(tmp_path):
     assert table(tmp_path / "page-banks.csv")[1][1:4] == ["71.0", "71.0", "71.0"]
 
 
+def test_one_sequence_has_no_interval(tmp_path):
+    main([training(tmp_path / "a", sequences=("dog",)), "--output", str(tmp_path / "page.md")])
+    assert table(tmp_path / "page-banks.csv")[2] == ["first-and-latest", "60.0", "60.0", "-10.0"]
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["{a}", "{fewer}"], r"fewer: expected the sequences dog, libby, blackswan, as before it, found dog, libby; "),
     (["{a}", "{nothing}"], r"nothing: expected the banks every-5, .* found none that are scored; evaluate all"),

@@ -106,9 +106,10 @@ def _check(folder: Path, what: str, expected: Iterable[str], found: Iterable[str
 
 
 def _difference(differences: Scores) -> str:
-    """The mean of differences [trainings, sequences], in points, with its interval."""
+    """The mean of differences [trainings, sequences], in points, with its interval; one sequence has none."""
+    mean = points(float(differences.mean()))
     low, high = map(points, interval_over_trainings(differences))
-    return f"{points(float(differences.mean()))} ({low} to {high})"
+    return f"{mean} ({low} to {high})" if low else mean
 
 
 def _number(name: str) -> int:
