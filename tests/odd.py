@@ -60,13 +60,14 @@ COMMANDS = {"eval_davis": davis, "eval_youtube": youtube, "segment_video": own_v
 
 
 class Refusals:
-    """`with refused(WORDS):` the command inside ends with exit status 2 and one line that matches each of WORDS."""
+    """`with refused(WORDS):` the command inside ends with exit status 2 and one line that matches each of WORDS; with
+    alone=True, it prints no other line to stderr."""
 
     def __init__(self, capsys: pytest.CaptureFixture) -> None:
         self.capsys = capsys
 
-    def __call__(self, *words: str) -> "Refusals":
-        self.words = words
+    def __call__(self, *words: str, alone: bool = False) -> "Refusals":
+        self.words, self.alone = words, alone
         return self
 
     def __enter__(self) -> None:
@@ -76,8 +77,10 @@ class Refusals:
         assert error is not None, f"not refused: {self.words}"
         if not isinstance(error, SystemExit):
             return False
-        printed = self.capsys.readouterr().err.strip().splitlines()
+        text = self.capsys.readouterr().err
+        printed = text.strip().splitlines()
         assert error.code == 2
+        assert not self.alone or text.count("\n") == 1, text
         assert sum("error: " in line for line in printed) == 1
         assert printed[-1].startswith("error: ")
         assert not any("Traceback" in line for line in printed)
