@@ -93,7 +93,7 @@ def composite(frame: np.ndarray, labels: np.ndarray, layers: Sequence[Layer], be
         for layer in layers[:behind]:
             _paste(frame, labels, layer, t)
         mask = own_labels > 0
-        _blend(frame, own, cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0))
+        blend(frame, own, cv2.GaussianBlur(mask * np.uint8(255), (3, 3), 0))
         np.copyto(labels, own_labels, where=mask)
     for layer in layers[behind:]:
         _paste(frame, labels, layer, t)
@@ -111,11 +111,11 @@ def _paste(frame: np.ndarray, labels: np.ndarray, layer: Layer, t: int) -> None:
     moved = matrix[:2] - np.array([[0, 0, low[0]], [0, 0, low[1]]])
     shown = cv2.warpAffine(layer.cutout, moved, tuple((high - low).tolist()), flags=cv2.INTER_LINEAR)
     opacity = cv2.GaussianBlur(cv2.extractChannel(shown, 3), (3, 3), 0)
-    _blend(frame[window], cv2.cvtColor(shown, cv2.COLOR_RGBA2RGB), opacity)
+    blend(frame[window], cv2.cvtColor(shown, cv2.COLOR_RGBA2RGB), opacity)
     labels[window][opacity >= 128] = layer.number
 
 
-def _blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> None:
+def blend(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> None:
     """Cover `below` [H, W, 3] by `above`, in place; opacity: [H, W] uint8, 255 covers all."""
     share = opacity * np.float32(1 / 255)
     below[:] = cv2.blendLinear(below, above, 1 - share, share)

@@ -15,9 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import shutil
 
-from dataset.errors import DatasetError
+from dataset.made_folders import make_empty
 from dataset.synthetic import YOUTUBE_MIN_FRAMES, make_davis, make_long, make_static, make_youtube
 from inference.commands import command
 from scripts.arguments import CommandParser
@@ -26,7 +25,6 @@ _FOLDERS = {"static": "static", "davis": "DAVIS", "youtube": "YouTube", "long": 
 _ALL = ("static", "davis", "youtube")
 _DEFAULTS = {"size": (192, 320), "frames": 60, "videos": 12}
 _LONG_DEFAULTS = {"size": (240, 432), "frames": 1000, "videos": 6}
-_MARK = ".synthetic"    # distinguishes our folders from real data sets of the same name
 
 
 @command(again="run the same command again with --overwrite")
@@ -34,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = checked(parser(), arguments)
     kinds = list(_ALL) if options.kind == "all" else [options.kind]
     folders = [options.output / _FOLDERS[kind] for kind in kinds]
-    _clear(folders, options.overwrite)
+    make_empty(folders, options.overwrite)
     for kind, folder in zip(kinds, folders, strict=True):
         _make(kind, folder, options)
     print(f"wrote {', '.join(map(str, folders))}")
@@ -72,22 +70,6 @@ def checked(parser: argparse.ArgumentParser, arguments: list[str] | None) -> arg
     if options.kind in ("youtube", "all") and options.frames < YOUTUBE_MIN_FRAMES:
         parser.error(f"youtube needs --frames of at least {YOUTUBE_MIN_FRAMES}")
     return options
-
-
-def _clear(folders: list[Path], overwrite: bool) -> None:
-    for folder in folders:
-        if not folder.exists() or not any(folder.iterdir()):
-            continue
-        if not (folder / _MARK).exists():
-            raise DatasetError(f"{folder}: expected an empty folder, found files of another origin; choose another "
-                               "--output")
-        if not overwrite:
-            raise DatasetError(f"{folder}: expected an empty folder, found one that is not empty; choose another "
-                               "--output or add --overwrite")
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / _MARK).touch()
 
 
 def _make(kind: str, folder: Path, options: argparse.Namespace) -> None:

@@ -30,6 +30,7 @@ RUN = {
     "python scripts/calibrate_confidence.py": "--clips 2 --frames 3",
     "python scripts/check_dataset.py": "",
     "python scripts/compare_trainings.py": "",
+    "python scripts/compose_videos.py": "",
     "python scripts/explain.py": "",
     "python scripts/export.py": "--weights stcn.pth --size 64 96 --frames 1",
     "python scripts/make_synthetic.py --output data/miniature": "--size 64 96 --frames 12 --videos 1 --overwrite",

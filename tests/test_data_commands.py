@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import check_dataset, make_synthetic, prepare_static, prepare_youtube
+from scripts import check_dataset, compose_videos, make_synthetic, prepare_static, prepare_youtube
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {        # module, the work that it does, and its arguments
     "check_dataset": (check_dataset, "check", ["."]),
+    "compose_videos": (compose_videos, "compose_davis", ["--davis-root", "DAVIS", "--output", "out"]),
     "make_synthetic": (make_synthetic, "make_static", ["--kind", "static", "--output", "out"]),
     "prepare_static": (prepare_static, "prepare", ["--input", "in", "--output", "out"]),
     "prepare_youtube": (prepare_youtube, "prepare", ["--input", "in", "--output", "out"]),

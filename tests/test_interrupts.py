@@ -46,6 +46,8 @@ CASES = [
     Interrupted("scripts.policy_lab", "scripts.policy_lab.ReplayFolder.read_settings", "correlate --replay {0}"),
     Interrupted("scripts.policy_lab", "scripts.policy_lab.KeyFolder.read", "compare --keys {0} --runs {0}"),
     Interrupted("scripts.compare_trainings", "scripts.compare_trainings.read_trainings", "{0} --output {0}/out.md"),
+    Interrupted("scripts.compose_videos", "scripts.compose_videos.compose_davis",
+                "--davis-root {0}/DAVIS --year 2017 --output {0}/out"),
     Interrupted("scripts.report", "scripts.report.read_runs", "{0} --output {0}/out.md"),
     Interrupted("scripts.reproduce", "inference.segmenter.VideoSegmenter.step",
                 "--davis-root {0}/DAVIS --weights {0}/tiny.pth --device cpu --table 7 --output {0}/out"),
