@@ -21,7 +21,7 @@ from dataset.errors import DatasetError
 from dataset.files import write_text
 from inference.commands import command
 from inference.report.page import table_lines
-from inference.report.trainings import Trainings, bank_table, draw_curve, read_trainings, recipe_table
+from inference.report.trainings import Trainings, bank_table, curve_table, draw_curve, read_trainings, recipe_table
 from scripts.arguments import CommandParser
 
 
@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     trainings = read_trainings(options.trainings)
     others = read_others(options.against, trainings)
     references = reference_banks(options.minus, trainings)
-    tables = [bank_table(trainings, references), *([recipe_table(trainings, others)] if others else [])]
+    banks = curve_table(trainings, references[-1]) if options.curve else bank_table(trainings, references)
+    tables = [banks, *([recipe_table(trainings, others)] if others else [])]
     if options.curve:
         draw_curve(trainings, references[-1], options.curve)
     folder, stem = options.output.parent, options.output.stem
@@ -71,9 +72,10 @@ def parser() -> argparse.ArgumentParser:
     add("--against", nargs="+", action="append", default=[], metavar=("NAME", "TRAINING"),
         help="another recipe: its name, and its trainings in the order of the first ones; repeatable")
     add("--minus", nargs="+", metavar="BANK",
-        help='show differences from these banks, such as "every-5" (default: the first); the curve has the last')
+        help='show differences from these banks, such as "every-5" (default: the first); --curve: from the last one')
     add("--curve", type=Path, metavar="FILE",
-        help="the trainings are checkpoints of one, by the number in their folders' names: draw J&F over it")
+        help="the trainings are checkpoints of one, by the number in their folders' names: a row for each, and a "
+        "picture of J&F over it")
     add("--output", type=Path, required=True, help="the page, a .md file; its tables as CSV go beside it")
     return parser
 

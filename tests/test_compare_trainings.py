@@ -74,6 +74,13 @@ def test_the_curve_of_a_training(tmp_path):
     folders = [training(tmp_path / f"iteration_{i:07d}", better=i / 1000) for i in (50, 200, 100)]
     main([*folders, "--curve", str(tmp_path / "pictures/curve.png"), "--output", str(tmp_path / "page.md")])
     assert read_image(tmp_path / "pictures/curve.png").std() > 10
+    header, *rows = table(tmp_path / "page-curve.csv")
+    assert header == ["iteration", "every-5", "first-and-latest", "LFU, 2 frames",
+                      "first-and-latest minus every-5", "LFU, 2 frames minus every-5"]
+    assert rows == [[iteration, every_5, latest, every_5, "-10.0 (-10.0 to -10.0)", "+0.0 (+0.0 to +0.0)"]
+                    for iteration, every_5, latest in (("50", "76.0", "66.0"), ("100", "81.0", "71.0"),
+                                                       ("200", "91.0", "81.0"))]
+    assert not (tmp_path / "page-banks.csv").exists()
 
 
 def test_sequences_in_another_order_are_the_same(tmp_path):

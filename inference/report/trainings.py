@@ -75,20 +75,34 @@ def recipe_table(trainings: Trainings, others: dict[str, Trainings]) -> Table:
     return Table("recipes", header, rows, "Recipes (J&F)")
 
 
+def curve_table(trainings: Trainings, reference: str) -> Table:
+    """A row per checkpoint of one training: the mean of each bank, and its difference from the reference bank."""
+    others = [bank for bank in trainings.scores if bank != reference]
+    header = ["iteration", *trainings.scores, *(f"{bank} minus {reference}" for bank in others)]
+    rows = [
+        [str(iteration), *(percent(scores[k].mean()) for scores in trainings.scores.values()),
+         *(_difference((trainings.scores[bank] - trainings.scores[reference])[[k]]) for bank in others)]
+        for iteration, k in _in_order(trainings)
+    ]
+    return Table("curve", header, rows, "Checkpoints of one training (J&F)")
+
+
 def draw_curve(trainings: Trainings, reference: str, path: Path) -> None:
-    """J&F of each bank over the checkpoints of one training, in the order of the numbers in their folders' names; below
-    it, the differences from the reference bank with their intervals over the sequences."""
-    iterations = np.array([_number(name) for name in trainings.names])
-    order = np.argsort(iterations)
+    """J&F of each bank over the checkpoints of one training; below it, the differences from the reference bank with
+    their intervals over the sequences, side by side."""
+    numbers, order = zip(*_in_order(trainings), strict=True)
+    iterations = np.array(numbers)
+    aside = 0.008 * (iterations.max() - iterations.min())
     figure, (above, below) = pyplot.subplots(2, 1, figsize=(8, 8), dpi=110, sharex=True, layout="constrained")
-    for bank, scores in trainings.scores.items():
-        differences = 100 * (scores - trainings.scores[reference])[order]
-        (line,) = above.plot(iterations[order], 100 * scores.mean(1)[order], "o-", label=bank)
-        below.plot(iterations[order], differences.mean(1), "o-", color=line.get_color())
+    for k, (bank, scores) in enumerate(trainings.scores.items()):
+        (line,) = above.plot(iterations, 100 * scores.mean(1)[list(order)], "o-", label=bank)
         if bank != reference:
-            low, high = zip(*map(paired_interval, differences), strict=True)
-            below.fill_between(iterations[order], low, high, color=line.get_color(), alpha=0.1)
+            differences = 100 * (scores - trainings.scores[reference])[list(order)]
+            mean = differences.mean(1)
+            reach = np.abs(np.transpose([paired_interval(row) for row in differences]) - mean)
+            below.errorbar(iterations + k * aside, mean, reach, fmt="o-", color=line.get_color(), capsize=3)
     above.set_ylabel("J&F (per cent)")
+    below.axhline(0, color="black", linewidth=1)
     below.set_ylabel(f"minus {reference} (points)")
     below.set_xlabel("iteration")
     for axes in (above, below):
@@ -97,6 +111,11 @@ def draw_curve(trainings: Trainings, reference: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def _in_order(trainings: Trainings) -> list[tuple[int, int]]:
+    """The checkpoints by the numbers in their folders' names: (iteration, place among the trainings)."""
+    return sorted((_number(name), place) for place, name in enumerate(trainings.names))
 
 
 def _check(folder: Path, what: str, expected: Iterable[str], found: Iterable[str]) -> None:
