@@ -17,7 +17,6 @@ TINY = (
 # bf16 is emulated on many machines; two commands of docs/MEMORY.md run in it.
 RUN = {
     "python train.py": f"--set {TINY}",
-    "python eval_davis.py --davis-root DAVIS --year 2016 --weights earlier.pth --precision bf16": "--precision fp32",
     "python eval_davis.py --davis-root DAVIS --year 2016 --weights compact --short-side 240 --telemetry":
         "--sequences breakdance --weights stcn.pth",
     "python eval_davis.py": "",
@@ -26,7 +25,7 @@ RUN = {
     "python scripts/ablate.py --davis-root data/long": "--memory every_k lfu --memory-frames 2",
     "python scripts/ablate.py --youtube-root": "--memory-frames 1 2",
     "python scripts/ablate.py":
-        "--memory every_k lfu novelty --memory-frames 2 --sequences breakdance --precision fp32",
+        "--memory every_k first_and_latest lfu novelty --memory-frames 2 --sequences breakdance --precision fp32",
     "python scripts/calibrate_confidence.py": "--clips 2 --frames 3",
     "python scripts/check_dataset.py": "",
     "python scripts/compare_trainings.py": "",
@@ -47,6 +46,7 @@ RUN = {
     "python scripts/policy_lab.py compare": "",
     "python scripts/prepare_static.py": "",
     "python scripts/prepare_youtube.py": "",
+    "python scripts/report.py runs/results/compact": "--sequences breakdance",
     "python scripts/report.py": "",
     "python scripts/reproduce.py --davis-root": "--table 8",
     "python scripts/score_long.py": "",
