@@ -14,6 +14,7 @@ from model.checkpoint import read_weights
 from model.losses import mean_intersection_over_union
 from model.objective import clip_loss
 from model.storage import read_file
+from model.training.checkpoints import read_checkpoint
 from model.training.config import TrainingConfig
 from model.training.loading import load_batches
 from tests.training import scalars, train_stage, write_tiny_stage
@@ -125,13 +126,17 @@ def test_there_are_as_many_workers_as_cores_for_them(given, device, cores, proce
 
 
 @pytest.mark.slow
-def test_accumulation_gives_the_same_step_as_one_batch(config, tmp_path):
-    options = ("--set", "objective.regularizer=none", "training.iterations=2", "training.optimizer=adamw")
-    one = train_stage(config, tmp_path / "one", *options)
-    two = train_stage(config, tmp_path / "two", *options, "training.accumulate=2")
-    difference = torch.cat([(one[name] - two[name]).float().abs().flatten() for name in one])
-    # Adam moves an element whose gradient is rounding noise by the whole lr (1e-3) either way: there are few of those
-    assert difference.mean() < 1e-6
+def test_accumulation_gives_the_gradient_of_one_batch(config, tmp_path):
+    """In Adam's first moment after one step, which is a share of the gradient. (Weights would not do: Adam moves one
+    whose gradient is rounding noise by the whole learning rate.) Near-ties of the top-k may fall otherwise."""
+    moments = []
+    for accumulate in (1, 2):
+        folder = tmp_path / str(accumulate)
+        train_stage(config, folder, "--set", "objective.regularizer=none", "training.iterations=1",
+                    f"training.accumulate={accumulate}")
+        state = read_checkpoint(folder / "checkpoints/iteration_0000001.pth")["training"]["optimizer"]["state"]
+        moments.append(torch.cat([state[number]["exp_avg"].flatten() for number in sorted(state)]))
+    assert (moments[0] - moments[1]).norm() < 0.01 * moments[0].norm()
 
 
 @pytest.mark.slow
