@@ -5,13 +5,16 @@ The process that only hands tests out to several others starts without them, and
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Times of convolutions are kept for the next run of the tests, not in the user's cache."""
+    """Times of convolutions are kept for the next run of the tests, not in the user's cache. Ctrl-C has an effect, even
+    in a background job, which would ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parents[1] / ".pytest_cache/convolutions")
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         config.pluginmanager.import_plugin("tests.fixtures")
