@@ -5,7 +5,7 @@ The same arguments give the same files. Frames are rendered and written one by o
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dataset.davis_writing import write_davis_clip, write_davis_split
 from dataset.errors import DatasetError
 from dataset.files import write_text
 from dataset.masks import write_image, write_labels
@@ -44,8 +45,6 @@ def make_davis(
     The folder of a resolution is always called `480p`, as in the archive.
     """
     sequences = {"train": 12, "val": 4} if sequences is None else sequences
-    lists = root / "ImageSets" / "2017"
-    lists.mkdir(parents=True, exist_ok=True)
     first = 0
     with tqdm(total=sum(sequences.values()) * frames, desc="DAVIS", unit="frame", disable=not progress) as bar:
         for split, count in sequences.items():
@@ -53,9 +52,9 @@ def make_davis(
             first += count
             for name in names:
                 clip = SyntheticClip(_clip_seed(seed, "davis", name), size, frames, objects)
-                for _ in _write_davis_clip(root, name, clip):
+                for _ in write_davis_clip(root, name, clip):
                     bar.update()
-            write_text(lists / f"{split}.txt", "".join(f"{name}\n" for name in names))
+            write_davis_split(root, split, names)
 
 
 def make_long(
@@ -64,16 +63,15 @@ def make_long(
 ) -> None:
     """Long clips (`synthetic_long.py`) as split `val` of DAVIS 2017, with `Events/<clip>.json` beside the folders."""
     names = [f"long-{index:03d}" for index in range(clips)]
-    lists = _folder(root / "ImageSets" / "2017")
     with tqdm(total=clips * frames, desc="long clips", unit="frame", disable=not progress) as bar:
         for name in names:
             clip = LongClip(_clip_seed(seed, "long", name), size, frames, objects)
             log = clip.log()
-            for t, labels in enumerate(_write_davis_clip(root, name, clip)):
+            for t, labels in enumerate(write_davis_clip(root, name, clip)):
                 log.see(t, labels)
                 bar.update()
             log.write(root, name)
-    write_text(lists / "val.txt", "".join(f"{name}\n" for name in names))
+    write_davis_split(root, "val", names)
 
 
 def make_youtube(
@@ -102,15 +100,6 @@ def make_youtube(
                     "objects": {str(k): {"category": "shape", "frames": shown[k]} for k in sorted(shown)}
                 }
             write_text(_folder(root / split) / "meta.json", json.dumps({"videos": meta}, indent=1) + "\n")
-
-
-def _write_davis_clip(root: Path, name: str, clip: SyntheticClip) -> Iterator[np.ndarray]:
-    """Write the frames of a clip one after another; yields the labels of each."""
-    jpegs, pngs = (_folder(root / kind / "480p" / name) for kind in ("JPEGImages", "Annotations"))
-    for t, (image, labels) in enumerate(clip):
-        write_image(jpegs / f"{t:05d}.jpg", image, **_JPEG)
-        write_labels(pngs / f"{t:05d}.png", labels)
-        yield labels
 
 
 def _youtube_clip(seed: int, size: tuple[int, int], frames: int, always_late: bool) -> SyntheticClip:

@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from dataset.composites import blend
 from dataset.davis import davis_sequences, has_full_ground_truth
+from dataset.davis_writing import write_davis_clip, write_davis_split
 from dataset.errors import DatasetError
-from dataset.files import write_text
 from dataset.folder import FolderSequence, Frame
-from dataset.masks import labels_in, write_image, write_labels
+from dataset.masks import VOID, labels_in
 
 _STEP = 8               # pixels between the shifts that are tried
-_JPEG = {"quality": 95}
+_QUALITY = 95           # of the JPEGs
 
 
 def compose_davis(
@@ -47,16 +47,9 @@ def compose_davis(
     total = sum(min(map(len, group)) for group in groups)
     with tqdm(total=total, desc="composites", unit="frame", disable=not progress) as bar:
         for group in groups:
-            frames, masks = (output / kind / "480p" / group[0].name for kind in ("JPEGImages", "Annotations"))
-            for folder in (frames, masks):
-                folder.mkdir(parents=True, exist_ok=True)
-            for t, (image, labels) in enumerate(compose(group)):
-                write_image(frames / f"{t:05d}.jpg", image, **_JPEG)
-                write_labels(masks / f"{t:05d}.png", labels)
+            for _ in write_davis_clip(output, group[0].name, compose(group), _QUALITY):
                 bar.update()
-    lists = output / "ImageSets" / "2017"
-    lists.mkdir(parents=True, exist_ok=True)
-    write_text(lists / "val.txt", "".join(f"{sequence.name}\n" for sequence in sequences))
+    write_davis_split(output, "val", [sequence.name for sequence in sequences])
 
 
 def compose(sequences: Sequence[FolderSequence]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -68,6 +61,9 @@ def compose(sequences: Sequence[FolderSequence]) -> Iterator[tuple[np.ndarray, n
     sequences = [replace(sequence, annotations=sequence.ground_truth) for sequence in sequences]
     firsts = [sequence.read(0) for sequence in sequences]
     offsets = np.cumsum([0, *(int(_labels(frame).max()) for frame in firsts)])
+    if offsets[-1] >= VOID:
+        raise DatasetError(f"{sequences[0].name}: expected object numbers below {VOID} in a composite, found "
+                           f"{offsets[-1]}; give fewer --videos")
     shifts = _free_shifts(firsts)
     for t in range(min(map(len, sequences))):
         below, *others = (sequence.read(t) for sequence in sequences)

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 
+from dataset.errors import DatasetError
 from dataset.made_folders import make_empty
 from dataset.video_composites import compose_davis
 from inference.commands import command
@@ -23,6 +24,9 @@ from scripts.arguments import CommandParser, positive
 @command(again="run the same command again with --overwrite")
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
+    if options.davis_root.resolve().is_relative_to(options.output.resolve()):
+        raise DatasetError(f"{options.output}: expected another folder than --davis-root, found {options.davis_root} "
+                           "in it; choose another --output")
     make_empty([options.output], options.overwrite)
     compose_davis(options.davis_root, options.output, options.videos, options.year, options.split, options.sequences)
     print(f"wrote {options.output}")

@@ -102,10 +102,23 @@ def test_bad_input_is_named(root, tmp_path, refused):
     with refused("bee: expected an annotation of every frame, found 4 for 5 frames"):
         composed(root, tmp_path / "out", "--overwrite")
     assert not (tmp_path / "out/ImageSets").exists()
+    with refused("expected another folder than --davis-root"):
+        composed(root, root.parent, "--overwrite")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/mine.txt").write_text("mine")
     with refused("expected an empty folder, found files of another origin"):
         composed(root, tmp_path / "other", "--overwrite")
+
+
+def test_too_many_numbers_are_refused(root):
+    """A number beyond 254 would be void, or another object's."""
+    labels = read_labels(root / "Annotations/480p/ant/00000.png")
+    write_labels(root / "Annotations/480p/ant/00000.png", np.where(labels > 0, 200, 0).astype(np.uint8))
+    write_labels(root / "Annotations/480p/bee/00000.png", np.where(labels > 0, 55, 0).astype(np.uint8))
+    (root / "ImageSets/2017").mkdir()
+    (root / "ImageSets/2017/val.txt").write_text("ant\nbee\n")
+    with pytest.raises(DatasetError, match="ant: expected object numbers below 255 in a composite, found 255"):
+        next(compose(davis_sequences(root, 2017)))
 
 
 def test_an_object_that_is_covered_is_refused(root):

@@ -90,14 +90,13 @@ def curve_table(trainings: Trainings, reference: str) -> Table:
 def draw_curve(trainings: Trainings, reference: str, path: Path) -> None:
     """J&F of each bank over the checkpoints of one training; below it, the differences from the reference bank with
     their intervals over the sequences, side by side."""
-    numbers, order = zip(*_in_order(trainings), strict=True)
-    iterations = np.array(numbers)
+    iterations, order = np.transpose(_in_order(trainings))
     aside = 0.008 * (iterations.max() - iterations.min())
     figure, (above, below) = pyplot.subplots(2, 1, figsize=(8, 8), dpi=110, sharex=True, layout="constrained")
     for k, (bank, scores) in enumerate(trainings.scores.items()):
-        (line,) = above.plot(iterations, 100 * scores.mean(1)[list(order)], "o-", label=bank)
+        (line,) = above.plot(iterations, 100 * scores.mean(1)[order], "o-", label=bank)
         if bank != reference:
-            differences = 100 * (scores - trainings.scores[reference])[list(order)]
+            differences = 100 * (scores - trainings.scores[reference])[order]
             mean = differences.mean(1)
             reach = np.abs(np.transpose([paired_interval(row) for row in differences]) - mean)
             below.errorbar(iterations + k * aside, mean, reach, fmt="o-", color=line.get_color(), capsize=3)
